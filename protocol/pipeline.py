@@ -1,0 +1,273 @@
+"""What a backend still owes us: the reply ledger.
+
+A Pipeline is the queue of requests sent on one backend whose replies have not all arrived.
+Each entry says what becomes of its reply: relay it, drop it (we asked, not the client), or
+fake it (the client asked, we already knew), and carries an Effect: how to make real, or take
+back, what was believed when it was sent.
+
+Rule 1: everything that depends on the order of replies is answered here; no other module
+keeps a flag about it.
+Rule 2: nothing here knows about clients, statements or pools.
+
+The rules of the queue are PostgreSQL's (docs, "Message Flow"; tcop/postgres.c): an error in an
+extended-query message silences everything up to the next Sync, simple queries included; an
+error in a simple Query or at Sync itself silences nothing; Sync and Flush are ignored while
+the server reads COPY data.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from protocol.tags import BackendTag, FrontendTag, TransactionStatus
+
+RELAY: Final = 0
+DROP: Final = 1
+FAKE: Final = 2
+
+# The replies that end each request. Anything else that arrives meanwhile is an intermediate
+# reply and shares the fate of the request at the head of the queue.
+SETTLED_BY: Final[dict[int, bytes]] = {
+    FrontendTag.PARSE: bytes([BackendTag.PARSE_COMPLETE]),
+    FrontendTag.BIND: bytes([BackendTag.BIND_COMPLETE]),
+    FrontendTag.DESCRIBE: bytes([BackendTag.ROW_DESCRIPTION, BackendTag.NO_DATA]),
+    FrontendTag.EXECUTE: bytes(
+        [BackendTag.COMMAND_COMPLETE, BackendTag.EMPTY_QUERY, BackendTag.PORTAL_SUSPENDED]
+    ),
+    FrontendTag.CLOSE: bytes([BackendTag.CLOSE_COMPLETE]),
+    FrontendTag.SYNC: bytes([BackendTag.READY_FOR_QUERY]),
+    FrontendTag.QUERY: bytes([BackendTag.READY_FOR_QUERY]),
+    FrontendTag.FUNCTION_CALL: bytes([BackendTag.READY_FOR_QUERY]),
+}
+
+# Replies that accompany a request without ending it.
+_ALONGSIDE: Final[dict[int, bytes]] = {
+    FrontendTag.PARSE: b"",
+    FrontendTag.BIND: b"",
+    FrontendTag.DESCRIBE: b"t",
+    FrontendTag.EXECUTE: b"DGHdcT",
+    FrontendTag.CLOSE: b"",
+    FrontendTag.SYNC: b"",
+    FrontendTag.QUERY: b"CITDGHdcn",
+    FrontendTag.FUNCTION_CALL: b"V",
+}
+
+# What a reply is to a request: it ends it, it is one of many rows, or it comes along with it.
+UNEXPECTED: Final = 0
+ENDS: Final = 1
+ACCOMPANIES: Final = 2
+ROW: Final = 3
+
+
+def _reply_roles() -> bytes:
+    roles = bytearray(256 * 256)
+    for kind in SETTLED_BY:
+        for tag in SETTLED_BY[kind]:
+            roles[(kind << 8) | tag] = ENDS
+        for tag in _ALONGSIDE[kind]:
+            bulk = tag in (BackendTag.DATA_ROW, BackendTag.COPY_DATA)
+            roles[(kind << 8) | tag] = ROW if bulk else ACCOMPANIES
+    return bytes(roles)
+
+
+# By (kind of request << 8) | tag of reply: one look for what would take several.
+REPLY_ROLE: Final = _reply_roles()
+
+# Requests an error does not silence: their ReadyForQuery comes all the same.
+_CLOSES_SEGMENT: Final = bytes([FrontendTag.SYNC, FrontendTag.QUERY, FrontendTag.FUNCTION_CALL])
+
+
+class Effect:
+    """What an entry believed, and how to confirm it or take it back.
+
+    Exactly one of `settled`, `failed` and `skipped` is called, once. What a class leaves out
+    does nothing.
+    """
+
+    __slots__ = ()
+
+    def heard(self, tag: int, body: bytes) -> None:
+        """An intermediate reply, or the final one, arrived (before `settled`)."""
+        return
+
+    def settled(self) -> None:
+        """The server did it."""
+        return
+
+    def failed(self) -> None:
+        """The server answered this very request with an error."""
+        return
+
+    def skipped(self) -> None:
+        """The server never looked at it, because of an earlier error."""
+        return
+
+
+_PARSE: Final = FrontendTag.PARSE
+
+
+class Owed:
+    """One request whose reply is outstanding. `open` until its outcome is known."""
+
+    __slots__ = ("kind", "fate", "effect", "reply", "segment", "open", "plain")
+
+    def __init__(
+        self,
+        kind: int,
+        fate: int,
+        effect: Effect | None = None,
+        reply: bytes = b"",
+        segment: int = -1,
+    ) -> None:
+        self.kind = kind
+        self.fate = fate
+        self.effect = effect
+        self.reply = reply
+        self.segment = segment
+        self.open = True
+        # Its reply is the client's, and nobody wants to read it.
+        self.plain = fate == RELAY and (effect is None or kind == _PARSE)
+
+
+# Requests without a belief need no entry of their own: these serve them all.
+PLAIN: Final[dict[int, Owed]] = {kind: Owed(kind, RELAY) for kind in SETTLED_BY}
+HIDDEN: Final[dict[int, Owed]] = {kind: Owed(kind, DROP) for kind in SETTLED_BY}
+_FINISH: Final = (
+    PLAIN[FrontendTag.DESCRIBE],
+    PLAIN[FrontendTag.EXECUTE],
+    PLAIN[FrontendTag.SYNC],
+)
+_IDLE: Final = TransactionStatus.IDLE
+
+
+class Pipeline:
+    """The ledger of one backend.
+
+    `status` is what the last ReadyForQuery said. `segment` counts the Syncs, Queries and
+    FunctionCalls sent, so that two requests of one segment can be told from others.
+    """
+
+    __slots__ = ("owed", "skipping", "status", "segment", "segment_open", "copying_in")
+
+    def __init__(self) -> None:
+        self.owed: deque[Owed] = deque()
+        self.skipping = False
+        self.status: int = _IDLE
+        self.segment = 0
+        self.segment_open = False
+        self.copying_in = False
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is owed and nothing is half done: the backend may change hands."""
+        return (
+            not self.owed
+            and not self.segment_open
+            and not self.skipping
+            and not self.copying_in
+            and self.status == _IDLE
+        )
+
+    def owe(self, entry: Owed) -> None:
+        """Remember a request of an extended-query segment in the breath that sends it."""
+        self.owed.append(entry)
+        self.segment_open = True
+
+    @property
+    def fresh(self) -> bool:
+        """Nothing of the client's has been sent in this transaction, which has not begun."""
+        return (
+            self.status == _IDLE
+            and not self.segment_open
+            and (not self.owed or self.owed[-1].fate == DROP)
+        )
+
+    def owe_finish(self) -> None:
+        """Remember Describe, Execute and Sync in one."""
+        self.owed.extend(_FINISH)
+        self.segment += 1
+        self.segment_open = False
+
+    def owe_closing(self, entry: Owed) -> None:
+        """Remember a request that ends the segment: Sync, Query or FunctionCall."""
+        self.owed.append(entry)
+        self.segment += 1
+        self.segment_open = False
+
+    @property
+    def first_open_segment(self) -> int:
+        """The number of the oldest segment that has not been answered to its end."""
+        return self.segment - sum([entry.kind in _CLOSES_SEGMENT for entry in self.owed])
+
+    def status_known(self) -> bool:
+        """True when no ReadyForQuery is outstanding, so that `status` is the present one."""
+        return all(entry.kind not in _CLOSES_SEGMENT for entry in self.owed)
+
+    def settle(self) -> Owed:
+        """The final reply of the head arrived: it leaves the queue."""
+        entry = self.owed.popleft()
+        effect = entry.effect
+        if effect is not None:
+            entry.open = False
+            effect.settled()
+        return entry
+
+    def ready(self, status: int) -> None:
+        """ReadyForQuery arrived; `settle` takes its entry off."""
+        self.status = status
+        self.copying_in = False
+
+    def fail(self) -> None:
+        """ErrorResponse arrived for the head; what it silences leaves the queue unanswered."""
+        self.copying_in = False
+        if not self.owed or self.owed[0].kind in _CLOSES_SEGMENT:
+            return
+        blamed = self.owed.popleft()
+        killed: list[Owed] = []
+        while self.owed and self.owed[0].kind != FrontendTag.SYNC:
+            killed.append(self.owed.popleft())
+        if not self.owed:
+            self.skipping = True
+        for entry in reversed(killed):
+            if entry.effect is not None:
+                entry.open = False
+                entry.effect.skipped()
+        if blamed.effect is not None:
+            blamed.open = False
+            blamed.effect.failed()
+
+    def copy_in_begins(self) -> None:
+        """CopyInResponse arrived: Syncs sent behind an Execute are ignored by the server.
+
+        An Execute at the head means the extended protocol, where a client may have sent its
+        Sync already; the server reads and forgets it while it waits for data (docs, "COPY
+        Operations").
+        """
+        self.copying_in = True
+        if self.owed and self.owed[0].kind == FrontendTag.EXECUTE:
+            head = self.owed.popleft()
+            while self.owed and self.owed[0].kind == FrontendTag.SYNC:
+                self.owed.popleft()
+            self._end_early_copy()
+            self.segment_open = not self.owed or self.owed[-1].kind not in _CLOSES_SEGMENT
+            self.owed.appendleft(head)
+        else:
+            self._end_early_copy()
+
+    def _end_early_copy(self) -> None:
+        """The client ended its data before it was asked for it: the copy is over already."""
+        for index, entry in enumerate(self.owed):
+            if entry.kind == FrontendTag.COPY_DONE:
+                del self.owed[index]
+                self.copying_in = False
+                return
+
+    def abandon(self) -> None:
+        """The backend is gone: whatever is still owed will never come."""
+        pending = list(self.owed)
+        self.owed.clear()
+        for entry in reversed(pending):
+            if entry.effect is not None:
+                entry.open = False
+                entry.effect.skipped()

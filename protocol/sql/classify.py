@@ -1,0 +1,236 @@
+"""From a text to its commands: splitter, symbols and grammar put together.
+
+`classify` is pure; `Classifier` remembers answers in a bounded number of bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from protocol.sql import grammar
+from protocol.sql.command import Classification, Command, CommandKind
+from protocol.sql.identifiers import fold_identifier, identifier
+from protocol.sql.lexer import tokens
+from protocol.sql.split import split
+from protocol.sql.symbols import Symbols
+
+_KEYWORD: Final = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z_\x80-\xff0-9$]*")
+_RULES: Final = {word.encode(): word for word in grammar.RULES}
+_MAY_SELECT: Final = frozenset([b"SELECT", b"WITH", b"EXPLAIN", b"VALUES", b"TABLE", b""])
+
+PARSED_MAX: Final = 1_000
+"""Limit: a text with more statements that need the grammar is not looked at any further."""
+
+# Why a shortcut: EXECUTE is what clients without protocol-level statements send all the time,
+# with ever other arguments, and the grammar takes forty microseconds for it.
+_EXECUTE: Final = re.compile(
+    rb"execute[ \t\n\r\f\v]+([a-z_][a-z0-9_]{0,62})(?![A-Za-z0-9_$\x80-\xff&'\"])", re.IGNORECASE
+)
+
+# Why another: scripts begin with SETs, dumps with a dozen, and the grammar takes ten times as long
+# for each. Nothing but the plainest form; what might be DEFAULT or a comment goes to the grammar.
+_SET: Final = re.compile(
+    rb"set[ \t\n\r\f\v]+([a-z_][a-z0-9_]{0,62}(?:\.[a-z_][a-z0-9_]{0,62})?)"
+    rb"(?:[ \t\n\r\f\v]*=|[ \t\n\r\f\v]+to(?=[ \t\n\r\f\v]))[ \t\n\r\f\v]*"
+    rb"(?!default)([a-z0-9'])",
+    re.IGNORECASE,
+)
+
+# What the rule of CREATE looks for: something temporary, or an EXECUTE.
+_TELLING: Final = re.compile(rb"temp|execute", re.IGNORECASE)
+
+Fact = int | str | bool | list[int]
+
+
+def classify(text: bytes, standard_conforming_strings: bool = True) -> Classification:
+    """The commands of a Query's or Parse's SQL, given without the NUL at its end. Never raises."""
+    nul = text.find(0)
+    if nul >= 0:
+        # The server reads a text up to its first NUL.
+        text = text[:nul]
+    parts = split(text, standard_conforming_strings)
+    commands: list[Command] = []
+    unsure = parts.unsure
+    parsed = 0
+    for start, stop in parts.spans:
+        if common := _EXECUTE.match(text, start, stop):
+            commands.append(_common_execute(common, start, stop))
+            continue
+        if common := _SET.match(text, start, stop):
+            commands.append(_common_set(common, start, stop))
+            continue
+        word = _KEYWORD.match(text, start, stop)
+        other = Command(CommandKind.OTHER, start, stop, word.group().upper() if word else b"")
+        parsed += other.keyword in _RULES
+        if parsed > PARSED_MAX:
+            return Classification(tuple(commands), unsure=True)
+        command = _command(text, other, standard_conforming_strings)
+        commands.append(command or other)
+        unsure = unsure or command is None
+    return Classification(tuple(commands), unsure)
+
+
+def _command(text: bytes, other: Command, conforming: bool) -> Command | None:
+    """The command in the span of `other`; None if it does not follow its rule."""
+    rule = _RULES.get(other.keyword)
+    if rule is None:
+        return _selection(text, other, conforming)
+    if other.keyword == b"CREATE" and not _TELLING.search(text, other.start, other.stop):
+        # Why a shortcut: a schema is a thousand of these, and the grammar would find nothing.
+        return Command(CommandKind.CREATE, other.start, other.stop, other.keyword)
+    symbols = Symbols(text, other.start, other.stop, conforming)
+    facts = grammar.parse(rule, symbols.line)
+    if facts is None:
+        return None
+    command = _with_facts(text, other, symbols, facts.as_dict())
+    return command and _selection(text, command, conforming)
+
+
+def _common_execute(found: re.Match[bytes], start: int, stop: int) -> Command:
+    first, last = found.span(1)
+    name = fold_identifier(found.group(1))
+    return Command(CommandKind.EXECUTE, start, stop, b"EXECUTE", name, first, last)
+
+
+def _common_set(found: re.Match[bytes], start: int, stop: int) -> Command:
+    setting, value = found.group(1).lower(), found.string[found.start(2) : stop]
+    return Command(CommandKind.SET, start, stop, b"SET", setting=setting, value=value)
+
+
+def _with_facts(
+    text: bytes, other: Command, symbols: Symbols, facts: Mapping[str, Fact]
+) -> Command | None:
+    """The command that the facts describe; None if a name in it is not one."""
+    kind = CommandKind(facts["kind"])
+    discards = str(facts.get("discards", ""))
+    command = attrs.evolve(
+        other,
+        kind=kind,
+        all="all" in facts,
+        local="local" in facts,
+        hold="hold" in facts,
+        chain="chain" in facts,
+        temporary="temporary" in facts or _names_pg_temp(text, other, kind),
+        within=_text_or_none(facts, "within"),
+        copies=_text_or_none(facts, "copies"),
+        discards=discards.encode(),
+    )
+    if isinstance(column := facts.get("name"), int):
+        token = symbols.token(column)
+        name = identifier(text, token)
+        if name is None:
+            return None
+        command = attrs.evolve(command, name=name, name_start=token[1], name_stop=token[2])
+    if kind is CommandKind.PREPARE:
+        return _prepared(command, symbols, facts)
+    if kind in (CommandKind.SET, CommandKind.RESET):
+        return _setting(text, command, symbols, facts)
+    return command
+
+
+def _prepared(command: Command, symbols: Symbols, facts: Mapping[str, Fact]) -> Command:
+    spans: dict[str, tuple[int, int]] = {"types": (0, 0), "body": (0, 0)}
+    for label in spans:
+        if isinstance(column := facts.get(label), int):
+            _, start, stop = symbols.token(column)
+            spans[label] = (start, stop)
+    return attrs.evolve(
+        command,
+        types_start=spans["types"][0],
+        types_stop=spans["types"][1],
+        body_start=spans["body"][0],
+        body_stop=command.stop,
+    )
+
+
+def _setting(
+    text: bytes, command: Command, symbols: Symbols, facts: Mapping[str, Fact]
+) -> Command | None:
+    setting = _text_or_none(facts, "known_as")
+    columns = facts.get("setting")
+    value = None
+    if isinstance(columns, list):
+        names = [identifier(text, symbols.token(column)) for column in columns]
+        if None in names:
+            return None
+        # Why lower case: settings are found whatever the case, even in double quotes.
+        setting = b".".join(name or b"" for name in names).lower().decode("latin-1")
+    if isinstance(column := facts.get("value"), int):
+        value = text[symbols.token(column)[1] : command.stop]
+    encoded = None if setting is None else setting.encode("latin-1")
+    return attrs.evolve(command, setting=encoded, value=value)
+
+
+def _text_or_none(facts: Mapping[str, Fact], label: str) -> str | None:
+    fact = facts.get(label)
+    return fact if isinstance(fact, str) else None
+
+
+def _names_pg_temp(text: bytes, command: Command, kind: CommandKind) -> bool:
+    return kind is CommandKind.CREATE and b"pg_temp" in text[command.start : command.stop].lower()
+
+
+def _selection(text: bytes, command: Command, conforming: bool) -> Command:
+    """The same command, unless it is a SELECT ... INTO TEMP."""
+    if command.keyword not in _MAY_SELECT or command.temporary:
+        return command
+    lowered = text[command.start : command.stop].lower()
+    if b"temp" not in lowered or b"into" not in lowered:
+        return command
+    before = b""
+    for _, start, stop in tokens(text, command.start, command.stop, conforming):
+        word = text[start:stop].lower()
+        if before == b"into" and (word in _TEMPORARY or word.strip(b'"').startswith(b"pg_temp")):
+            kind = CommandKind.EXPLAIN if command.keyword == b"EXPLAIN" else CommandKind.SELECT_INTO
+            return attrs.evolve(command, kind=kind, temporary=True)
+        before = word
+    return command
+
+
+_TEMPORARY: Final = frozenset([b"temp", b"temporary", b"local", b"global"])
+
+
+class Classifier:
+    """Answers of `classify`, the least recently used forgotten beyond `bytes_max`."""
+
+    __slots__ = ("_answers", "_bytes", "bytes_max")
+
+    # Limit: what an entry and a command cost beyond the text, roughly (64-bit CPython 3.11).
+    ENTRY_BYTES: Final = 300
+    COMMAND_BYTES: Final = 400
+
+    def __init__(self, bytes_max: int) -> None:
+        self.bytes_max = bytes_max
+        self._bytes = 0
+        self._answers: dict[tuple[bytes, bool], Classification] = {}
+
+    @property
+    def bytes_used(self) -> int:
+        """What the remembered answers cost, roughly; never more than `bytes_max`."""
+        return self._bytes
+
+    def classify(self, text: bytes, standard_conforming_strings: bool = True) -> Classification:
+        """The same as `classify`, possibly from memory."""
+        key = (text, standard_conforming_strings)
+        answer = self._answers.pop(key, None)
+        if answer is None:
+            answer = classify(text, standard_conforming_strings)
+            cost = self._cost(text, answer)
+            if cost > self.bytes_max // 4:
+                return answer
+            self._bytes += cost
+            self._forget_beyond_limit()
+        self._answers[key] = answer
+        return answer
+
+    def _forget_beyond_limit(self) -> None:
+        while self._bytes > self.bytes_max:
+            key = next(iter(self._answers))
+            self._bytes -= self._cost(key[0], self._answers.pop(key))
+
+    def _cost(self, text: bytes, answer: Classification) -> int:
+        return self.ENTRY_BYTES + len(text) + self.COMMAND_BYTES * len(answer.commands)

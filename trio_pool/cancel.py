@@ -1,0 +1,113 @@
+"""CancelRequest: reach the right query, and never the next borrower's.
+
+A client's key leads to its session. If the session holds a backend that owes it something,
+the server is asked, over a connection of its own, to interrupt that backend, which cannot
+change hands until the server has closed that connection (its signal is sent by then) and has
+answered one more empty round trip. If the session only waits for a backend, the query it
+waits with is refused on the spot, as PostgreSQL would.
+
+A signal that reaches a server which has not read the query yet is lost. Through a pool that is
+likelier than on a connection of one's own (a statement may have to be prepared first), so the
+request is said again if the query was new and the very same segment is still unanswered. The
+client is not listened to meanwhile: nothing newer of its can be hit.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import attrs
+import trio
+
+from protocol.startup import CancelRequest, cancel_request
+from trio_pool.backend import Backend
+from trio_pool.opening import connect_to
+from trio_pool.relay.waiting import refuse_waiting_query
+from trio_pool.session import Session
+
+# What was said longer ago than this the server has read: then its signal was not lost, and a
+# query that goes on all the same (it may handle being cancelled) is left alone.
+_RECENT_SECONDS: Final = 0.5
+# Limit: the longest wait for a server's cancel where the configuration has none.
+_WAIT_SECONDS: Final = 10.0
+_AGAIN_AFTER_SECONDS: Final = (0.1, 0.4)
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Target:
+    """What a cancel request was meant for: the segment that was unanswered when it came."""
+
+    session: Session
+    backend: Backend
+    segment: int
+
+    @property
+    def unanswered(self) -> bool:
+        """The client still waits for it, on the same backend."""
+        backend = self.backend
+        if self.session.backend is not backend or self.session.ended.is_set():
+            return False
+        pipeline = backend.state.pipeline
+        return bool(pipeline.owed) and pipeline.first_open_segment == self.segment
+
+
+async def cancel(
+    session: Session | None, request: CancelRequest, seconds_max: float
+) -> Target | None:
+    """Carry out a cancel request whose key was found to be `session`'s (None: nobody's).
+
+    Returns what to `insist` on, if anything.
+    """
+    if session is None or session.ended.is_set():
+        return None
+    backend = session.backend
+    if backend is None:
+        if session.waiting_since and refuse_waiting_query(session.relay):
+            session.no_longer_waits()
+        return None
+    if not backend.key or not backend.state.pipeline.owed:
+        return None
+    target = Target(session, backend, backend.state.pipeline.first_open_segment)
+    recent = backend.pool.now - session.active_at < _RECENT_SECONDS
+    await _interrupt(backend, seconds_max)
+    return target if recent else None
+
+
+async def insist(target: Target, seconds_max: float) -> None:
+    """Say the request again while its segment is unanswered: the server may not have read it."""
+    for pause in _AGAIN_AFTER_SECONDS:
+        await trio.sleep(pause)
+        if not target.unanswered:
+            return
+        wire = target.session.wire
+        deaf = wire.reading
+        wire.pause()
+        try:
+            await _interrupt(target.backend, seconds_max)
+        finally:
+            if deaf and not target.session.leaving:
+                wire.resume()
+
+
+async def _interrupt(backend: Backend, seconds_max: float) -> None:
+    pool = backend.pool
+    backend.cancels += 1
+    certain = False
+    try:
+        # Why shielded: what a client has asked for is done although the pool is being stopped;
+        # a query that nobody waits for would go on for ever.
+        with trio.move_on_after(seconds_max or _WAIT_SECONDS, shield=True):
+            stream = await connect_to(backend.address, pool.settings, pool.encryption)
+            async with stream:
+                await stream.send_all(cancel_request(backend.pid, backend.key))
+                # The server closes once it has sent its signal.
+                while await stream.receive_some(1024):
+                    pass
+            certain = True
+    except (OSError, trio.BrokenResourceError) as failure:
+        log.warning("cancel request failed backend=%d: %s", backend.number, failure)
+    finally:
+        pool.settle(backend, certain)

@@ -1,0 +1,181 @@
+"""The command `trio-pool`: what was asked for, and how it ended.
+
+Reads the command line and hands over; Trio and all that needs it are imported only once it is
+known that they will be used, so that `--help` answers at once. The exit status is 0 when all
+went well, 1 when something failed and was explained, 2 when the command line made no sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from protocol import form
+
+COMMANDS: Final = ("run", "demo", "check", "migrate", "conform")
+
+_EXAMPLES: Final = """\
+examples:
+  trio-pool postgresql://user:password@host/db     a pool on 127.0.0.1:6432, no file needed
+  trio-pool pgbouncer.ini                          what PgBouncer would do with this file
+  trio-pool demo                                   PostgreSQL, a pool, and the proof, right here
+  trio-pool conform --direct URL --via URL         does a pooler show what the server shows
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words:
+        _parser().print_help()
+        return 2
+    if words[0] not in (*COMMANDS, "-h", "--help", "-V", "--version"):
+        words.insert(0, "run")
+    options = _parser().parse_args(words)
+    if options.command == "demo":
+        return _demo(options.postgres, options.port, options.once)
+    if options.command == "check":
+        return _check(options.file, options.connect, options.json)
+    if options.command == "migrate":
+        return _migrate(options.file)
+    if options.command == "conform":
+        return _conform(options)
+    return _run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trio-pool",
+        description="A PostgreSQL transaction pooler that no client notices.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-V", "--version", action="version", version=_version())
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_run(commands.add_parser("run", help="serve a URL or an ini file (needs no word `run`)"))
+    _add_demo(commands.add_parser("demo", help="show it at work with a PostgreSQL of its own"))
+    _add_check(commands.add_parser("check", help="say what is wrong with an ini file, and where"))
+    migrate = commands.add_parser("migrate", help="say what becomes of a pgbouncer.ini here")
+    migrate.add_argument("file", metavar="FILE", help="a pgbouncer.ini")
+    _add_conform(commands.add_parser("conform", help="compare a pooler with the server behind it"))
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("target", metavar="URL|FILE", help="a connection URL or a pgbouncer.ini")
+    parser.add_argument("-p", "--port", type=int, help="listen on this port (0: any free one)")
+    parser.add_argument(
+        "-s",
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting that wins over the file; may be repeated",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no log on the terminal")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more")
+    parser.add_argument("-u", "--user", metavar="ACCOUNT", help="run as this account (from root)")
+    parser.add_argument("-V", "--version", action="version", version=_version())
+    parser.add_argument("-d", "--daemon", action=_Refused, help=argparse.SUPPRESS)
+    parser.add_argument("-R", "--reboot", action=_Refused, help=argparse.SUPPRESS)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="end after the proof")
+    parser.add_argument("--postgres", metavar="URL", help="use this server, not one of its own")
+    parser.add_argument("--port", type=int, default=0, help="listen on this port")
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a pgbouncer.ini")
+    parser.add_argument("--connect", action="store_true", help="log in at every database once")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _add_conform(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Play the same scripts directly and through a pooler; show what differs."
+    parser.add_argument("--direct", metavar="URL", required=True, help="a superuser of the server")
+    parser.add_argument("--via", metavar="URL", required=True, help="the same, by the pooler")
+    levels = parser.add_mutually_exclusive_group()
+    for level, text in (("quick", "about a minute"), ("thorough", "50,000 random scripts")):
+        levels.add_argument(
+            f"--{level}", dest="level", action="store_const", const=level, help=text
+        )
+    parser.set_defaults(level="default")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--recorded", action="store_true", help="no random scripts")
+    kinds.add_argument("--random", action="store_true", help="random scripts only")
+    parser.add_argument(
+        "--only", default="", metavar="TEXT", help="recorded scripts with this in their titles"
+    )
+    parser.add_argument("--json", action="store_true", help="the report as JSON")
+    parser.add_argument("--seed", type=int, help="of the random scripts, as a report shows it")
+    parser.add_argument("--examples", type=int, metavar="N", help="how many random scripts")
+
+
+def _version() -> str:
+    return f"trio-pool {importlib.metadata.version('trio-pool')} ({form.description()})"
+
+
+class _Refused(argparse.Action):
+    """A flag of PgBouncer's that we do not follow; says what to use in its place."""
+
+    INSTEAD: Final = {
+        "daemon": "start it in the foreground: systemd, a container or `nohup ... &` keep it",
+        "reboot": "start a second process with so_reuseport = 1 and end the first with SIGTERM",
+    }
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        parser.error(f"{option_string} is not supported: {self.INSTEAD[self.dest]}")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from trio_pool import command
+
+    overrides = [*options.set]
+    if options.port is not None:
+        overrides.append(f"listen_port={options.port}")
+    return command.run(
+        target=options.target,
+        overrides=overrides,
+        quiet=options.quiet,
+        verbose=options.verbose,
+        account=options.user,
+    )
+
+
+def _demo(postgres: str | None, port: int, once: bool) -> int:
+    from trio_pool import demo
+
+    return demo.run(postgres=postgres, port=port, once=once)
+
+
+def _check(file: str, connect: bool, as_json: bool) -> int:
+    from trio_pool import check
+
+    return check.check(file, connect=connect, as_json=as_json)
+
+
+def _migrate(file: str) -> int:
+    from trio_pool import check
+
+    return check.migrate(file)
+
+
+def _conform(options: argparse.Namespace) -> int:
+    from trio_pool.conform import command
+
+    names = ("direct", "via", "level", "recorded", "random", "only", "json", "seed", "examples")
+    return command.run(command.Options(**{name: getattr(options, name) for name in names}))

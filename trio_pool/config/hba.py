@@ -1,0 +1,227 @@
+"""auth_hba_file: who may come from where, and how they prove who they are.
+
+PostgreSQL's pg_hba.conf as far as PgBouncer knows it: local, host, hostssl and hostnossl; lists,
+`all`, `sameuser`, `replication`, `@file`; an address with a mask in either form; the methods in
+METHODS with `map=`. The first line that fits decides; none means no. What is not known is an
+error, for a line that was passed over could let somebody in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from trio_pool.config.errors import ConfigError, nearest
+
+METHODS: Final = ("trust", "reject", "md5", "password", "scram-sha-256", "cert", "peer")
+_KINDS: Final = ("local", "host", "hostssl", "hostnossl")
+_UNSUPPORTED: Final = ("samerole", "samegroup", "samehost", "samenet")
+# A word, or one in quotes, which then is no keyword; commas separate the items of a list.
+_ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))(\s*,)?')
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Reader = Callable[[Path], str]
+
+
+@attrs.frozen
+class Names:
+    """One list of a line: names as written, and the keywords among them."""
+
+    names: frozenset[str]
+    keywords: frozenset[str]
+
+
+@attrs.frozen
+class HbaRule:
+    """One line."""
+
+    kind: str
+    databases: Names
+    users: Names
+    network: Network | None
+    method: str
+    map: str | None = None
+
+
+@attrs.frozen
+class Visit:
+    """What a line is compared with; `address` is None over a unix socket."""
+
+    database: str
+    user: str
+    address: str | None
+    encrypted: bool
+    replication: bool = False
+
+
+@attrs.frozen
+class Hba:
+    """All lines, and the names that maps give to people of the system."""
+
+    rules: tuple[HbaRule, ...]
+    maps: Mapping[str, tuple[tuple[str, str], ...]] = attrs.field(factory=dict)
+
+    def rule_for(self, visit: Visit) -> HbaRule | None:
+        """The first line that fits."""
+        return next((rule for rule in self.rules if _fits(rule, visit)), None)
+
+    def means(self, rule: HbaRule, known_as: str, user: str) -> bool:
+        """Whether who is `known_as` to the system or a certificate may log in as `user`."""
+        if rule.map is None:
+            return known_as == user
+        return any(
+            _mapped(pattern, target, known_as) == user
+            for pattern, target in self.maps.get(rule.map, ())
+        )
+
+
+def _mapped(pattern: str, target: str, known_as: str) -> str | None:
+    if not pattern.startswith("/"):
+        return target if pattern == known_as else None
+    found = re.search(pattern[1:], known_as)
+    if found is None:
+        return None
+    return target.replace("\\1", found[1]) if found.groups() else target
+
+
+def _fits(rule: HbaRule, visit: Visit) -> bool:
+    if (rule.kind == "local") != (visit.address is None):
+        return False
+    if rule.kind == "hostssl" and not visit.encrypted:
+        return False
+    if rule.kind == "hostnossl" and visit.encrypted:
+        return False
+    if rule.network is not None and not _within(rule.network, visit.address):
+        return False
+    return _has_database(rule.databases, visit) and _has_user(rule.users, visit)
+
+
+def _within(network: Network, address: str | None) -> bool:
+    if address is None:
+        return False
+    found = ipaddress.ip_address(address)
+    mapped = getattr(found, "ipv4_mapped", None)
+    return (mapped or found) in network
+
+
+def _has_database(names: Names, visit: Visit) -> bool:
+    if visit.replication:
+        return "replication" in names.keywords
+    if "all" in names.keywords or visit.database in names.names:
+        return True
+    return "sameuser" in names.keywords and visit.database == visit.user
+
+
+def _has_user(names: Names, visit: Visit) -> bool:
+    return "all" in names.keywords or visit.user in names.names
+
+
+def parse_hba(text: str, path: Path, read: Reader) -> tuple[HbaRule, ...]:
+    """The lines of a file. Raises ConfigError with the place."""
+    rules = []
+    for number, line in _lines(text):
+        try:
+            rules.append(_rule(_fields(line), path, read))
+        except ConfigError as error:
+            raise error.at(path, number) from None
+        except ValueError as error:
+            raise ConfigError(str(error), path, number) from None
+    return tuple(rules)
+
+
+def parse_ident(text: str, path: Path) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Maps by name: pairs of a system name (or /pattern) and a user. Raises ConfigError."""
+    maps: dict[str, tuple[tuple[str, str], ...]] = {}
+    for number, line in _lines(text):
+        fields = _fields(line)
+        if len(fields) != 3:
+            raise ConfigError("expected a map, a system user and a user", path, number)
+        name, known_as, user = (next(iter(field))[0] for field in fields)
+        maps[name] = (*maps.get(name, ()), (known_as, user))
+    return maps
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if line and not line.startswith("#"):
+            yield number, line
+
+
+# A field is a list of (word, whether it was in quotes).
+Field = list[tuple[str, bool]]
+
+
+def _fields(line: str) -> list[Field]:
+    fields: list[Field] = []
+    items: Field = []
+    at = 0
+    while at < len(line) and not line[at:].lstrip().startswith("#"):
+        found = _ITEM.match(line, at)
+        if found is None:
+            raise ConfigError("a quote is never closed, or a list begins with a comma")
+        quoted = found[1] is not None
+        items.append((found[1].replace('""', '"') if quoted else found[2], quoted))
+        at = found.end()
+        if not found[3]:
+            fields.append(items)
+            items = []
+        while at < len(line) and line[at].isspace():
+            at += 1
+    return fields
+
+
+def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
+    words = [field[0][0] for field in fields]
+    kind = words[0].lower()
+    if kind not in _KINDS:
+        raise ConfigError(f"unknown connection type {kind!r}", hint=nearest(kind, _KINDS))
+    if len(words) < (4 if kind == "local" else 5):
+        raise ConfigError("the line is too short", hint="host DATABASE USER ADDRESS METHOD")
+    network, rest = (None, words[3:]) if kind == "local" else _network(words[3:])
+    if not rest or rest[0] not in METHODS:
+        method = rest[0] if rest else ""
+        raise ConfigError(
+            f"method {method!r} is not supported", hint=f"use one of {', '.join(METHODS)}"
+        )
+    options = dict(word.partition("=")[::2] for word in rest[1:])
+    if set(options) - {"map"}:
+        raise ConfigError(f"unknown option {next(iter(set(options) - {'map'}))!r}")
+    return HbaRule(
+        kind=kind,
+        databases=_names(fields[1], ("all", "sameuser", "replication"), path, read),
+        users=_names(fields[2], ("all",), path, read),
+        network=network,
+        method=rest[0],
+        map=options.get("map"),
+    )
+
+
+def _network(words: list[str]) -> tuple[Network | None, list[str]]:
+    """The address, and what stands behind it. Raises ValueError."""
+    if words[0] == "all":
+        return None, words[1:]
+    if "/" in words[0]:
+        return ipaddress.ip_network(words[0], strict=False), words[1:]
+    return ipaddress.ip_network(f"{words[0]}/{words[1]}", strict=False), words[2:]
+
+
+def _names(field: Field, keywords: tuple[str, ...], path: Path, read: Reader) -> Names:
+    names: set[str] = set()
+    found: set[str] = set()
+    for word, quoted in field:
+        if not quoted and (word in _UNSUPPORTED or word.startswith(("+", "/"))):
+            raise ConfigError(f"{word} is not supported: name the users and databases")
+        if not quoted and word.startswith("@"):
+            for _, line in _lines(read(path.parent / word[1:])):
+                names |= {item for listed in _fields(line) for item, _ in listed}
+        elif not quoted and word in keywords:
+            found.add(word)
+        else:
+            names.add(word)
+    return Names(frozenset(names), frozenset(found))

@@ -1,0 +1,12 @@
+"""Does a pooler show what a private server would have shown? Ask it: `trio-pool conform`.
+
+The same script is played on direct connections, one per client, and through the pooler, while
+an adversary moves backends around; whatever a client saw must be equal, message for message.
+It works against any pooler, and shares nothing with ours but `protocol`.
+
+Pure: `script` and `words` (the language), `scripts/` (the recorded ones), `replies` (what a
+server said, decoded apart from `protocol`), `normalise` (what may differ, with reasons),
+`compare` and `report`. With Trio: `client`, `world` (the database), `play`, `adversaries`,
+`campaign` (one run) and `command`. With Hypothesis, an extra: `random_scripts`, `random_world`
+and `exploration`.
+"""

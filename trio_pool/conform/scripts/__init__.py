@@ -1,0 +1,1 @@
+"""The recorded scripts, one module per group; `catalogue` has them all."""

@@ -1,0 +1,138 @@
+"""The unnamed statement: one per client, lost by a simple Query, replaced by any Parse of ""."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trio_pool.conform.script import Say, ask, other, script
+from trio_pool.conform.words import FLUSH, SYNC, bind, close, describe, execute, parse, run
+
+SCRIPTS: Final = (
+    script(
+        "the unnamed statement is bound in later transactions",
+        parse("", "select $1::int * 2") + SYNC,
+        run("", "4") + SYNC,
+        run("", "5") + SYNC,
+        bind("", "6") + execute() + SYNC,
+        scenarios=(10,),
+        cases=(33,),
+    ),
+    script(
+        "two clients alternate different unnamed statements",
+        parse("", "select 'first', $1::text") + SYNC,
+        other(parse("", "select $1::int + $2::int") + SYNC),
+        run("", "a") + SYNC,
+        other(run("", "1", "2") + SYNC),
+        run("", "b") + SYNC,
+        other(run("", "3", "4") + SYNC),
+        describe("") + SYNC,
+        other(describe("") + SYNC),
+        scenarios=(11,),
+        cases=(33,),
+    ),
+    script(
+        "the unnamed statement is described in a later transaction",
+        parse("", "select id, v from t where id = $1") + SYNC,
+        describe("") + SYNC,
+        describe("") + run("", "1") + SYNC,
+        scenarios=(12,),
+        cases=(33,),
+    ),
+    script(
+        "a client that never parsed an unnamed statement has none",
+        other(parse("", "select 'somebody else''s'") + SYNC),
+        bind("") + SYNC,
+        describe("") + SYNC,
+        other(run("") + SYNC),
+    ),
+    script(
+        "a simple query destroys the unnamed statement",
+        parse("", "select 1") + SYNC,
+        ask("select 'x'"),
+        bind("") + SYNC,
+        parse("", "select 2") + SYNC,
+        ask(""),
+        bind("") + SYNC,
+        cases=(33,),
+    ),
+    script(
+        "a simple query with a syntax error destroys the unnamed statement",
+        parse("", "select 1") + SYNC,
+        ask("selec"),
+        bind("") + execute() + SYNC,
+        cases=(33,),
+    ),
+    script(
+        "somebody else's simple query does not",
+        parse("", "select 1") + SYNC,
+        ask("select 'x'", 1),
+        run("") + SYNC,
+        ask("selec", 1),
+        run("") + SYNC,
+        cases=(33,),
+    ),
+    script(
+        "a second unnamed Parse replaces the first",
+        parse("", "select 1") + parse("", "select 2") + run("") + SYNC,
+        run("") + SYNC,
+        parse("", "select 3") + SYNC,
+        run("") + SYNC,
+        cases=(32,),
+    ),
+    script(
+        "a failed unnamed Parse destroys the one before it",
+        parse("", "select 1") + SYNC,
+        parse("", "selec") + SYNC,
+        bind("") + SYNC,
+        parse("", "select 3") + run("") + SYNC,
+        run("") + SYNC,
+        cases=(32,),
+    ),
+    script(
+        "a skipped unnamed Parse changes nothing",
+        parse("", "select 1") + SYNC,
+        bind("nobody") + parse("", "select 2") + SYNC,
+        run("") + SYNC,
+        cases=(32, 1),
+    ),
+    script(
+        "the unnamed statement is closed",
+        parse("", "select 1") + SYNC,
+        close("") + SYNC,
+        bind("") + SYNC,
+        parse("", "select 1") + close("") + bind("") + SYNC,
+        cases=(34,),
+    ),
+    script(
+        "named statements come and go without touching the unnamed one",
+        parse("", "select 'unnamed'") + SYNC,
+        parse("s", "select 'named'") + SYNC,
+        run("s") + run("") + SYNC,
+        close("s") + run("") + SYNC,
+        run("") + SYNC,
+    ),
+    script(
+        "the unnamed statement is described, flushed, bound and synced as drivers do",
+        Say(0, parse("", "select $1::int") + describe("") + FLUSH, "T"),
+        bind("", "1") + execute() + SYNC,
+        Say(0, describe("") + FLUSH, "T"),
+        bind("", "2") + execute() + SYNC,
+        scenarios=(33,),
+        cases=(10,),
+    ),
+    script(
+        "an unnamed statement survives the rollback of its transaction",
+        ask("begin"),
+        parse("", "select 'still here'") + SYNC,
+        parse("r", "rollback") + run("r") + SYNC,
+        run("") + SYNC,
+        cases=(37,),
+    ),
+    script(
+        "an unnamed statement whose table is gone fails as the server says",
+        parse("", "select * from u") + SYNC,
+        ask("drop table u", 1),
+        bind("") + SYNC,
+        bind("") + SYNC,
+    ),
+)

@@ -1,0 +1,126 @@
+"""Time: one task looks at the clock for everybody.
+
+Timeouts are timestamps, compared once per round; nothing on the steady path sets a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+
+import trio
+
+from protocol.backend import notice_response
+from trio_pool.backend import Backend
+from trio_pool.errand import Errand
+from trio_pool.errors import (
+    ClientIdleTimeout,
+    IdleTransactionTimeout,
+    QueryTimeout,
+    QueryWaitTimeout,
+    TransactionTimeout,
+)
+from trio_pool.pool import Pool
+from trio_pool.session import Session
+
+ROUND_SECONDS = 0.1
+# Why less often: there may be thousands of idle clients, and there are few backends.
+IDLE_ROUND_SECONDS = 1.0
+QUEUED = notice_response(
+    "NOTICE", "00000", "No server connection available in postgres backend, client being queued"
+)
+# Longer than any login that could still be about to use such a pool.
+FORGET_SECONDS = 600.0
+
+
+async def keep_time(
+    pools: MutableMapping[tuple[str, str], Pool],
+    sessions: Mapping[int, Session],
+    tend_arrivals: Callable[[float], None],
+) -> None:
+    """Round after round, for ever; all of them are looked at anew each time."""
+    idle_looked_at = trio.current_time()
+    while True:
+        await trio.sleep(ROUND_SECONDS)
+        now = trio.current_time()
+        for name, pool in list(pools.items()):
+            tend(pool, now)
+            if pool.never_worked and now - pool.failed_at > FORGET_SECONDS:
+                # Whoever may log in can ask for any number of databases that do not exist.
+                del pools[name]
+        if now - idle_looked_at >= IDLE_ROUND_SECONDS:
+            idle_looked_at = now
+            dismiss_idle(pools.values(), sessions, now)
+        tend_arrivals(now)
+
+
+def tend(pool: Pool, now: float) -> None:
+    """Everything that time does to a pool."""
+    _notify(pool, pool.now, now)
+    pool.now = now
+    while pool.waiting and _waited_too_long(pool, now):
+        pool.waiting.popleft().refused(QueryWaitTimeout())
+    pool.grow()
+    if pool.parameters is not None:
+        pool.keep_minimum()
+    idle = pool.settings.server_idle_timeout
+    for backend in [*pool.idle, *pool.unchecked]:
+        if now > backend.expires_at:
+            pool.discard(backend)
+        elif 0 < idle <= now - backend.idle_since:
+            if len(pool.backends) > pool.limits.min_pool_size:
+                pool.discard(backend)
+    if pool.settings.server_check_query is not None:
+        delay = pool.settings.server_check_delay
+        for backend in [backend for backend in pool.idle if now - backend.idle_since > delay]:
+            pool.doubt(backend)
+    for backend in list(pool.backends):
+        holder = backend.holder
+        if isinstance(holder, Session):
+            _check(holder, backend, now)
+        elif isinstance(holder, Errand):
+            _hurry(pool, holder, now - backend.held_since)
+
+
+def _notify(pool: Pool, before: float, now: float) -> None:
+    """Tell each client once that it has been waiting for query_wait_notify."""
+    seconds = pool.settings.query_wait_notify
+    for holder in pool.waiting if seconds else ():
+        if before < holder.waiting_since + seconds <= now and isinstance(holder, Session):
+            holder.wire.put(QUEUED)
+
+
+def _waited_too_long(pool: Pool, now: float) -> bool:
+    timeout = pool.limits.query_wait_timeout
+    return 0 < timeout <= now - pool.waiting[0].waiting_since
+
+
+def _hurry(pool: Pool, errand: Errand, seconds: float) -> None:
+    """A server that does not answer our own question within its connect timeout is gone."""
+    if 0 < pool.settings.server_connect_timeout <= seconds:
+        errand.give_up(pool)
+
+
+def _check(session: Session, backend: Backend, now: float) -> None:
+    """Everything that time does to a client that holds a backend; all of it is off by default."""
+    limits = session.pool.limits
+    if 0 < limits.transaction_timeout <= now - backend.held_since:
+        if not session.pool.session_mode and not session.relay.releasable:
+            session.end(TransactionTimeout())
+            return
+    held = now - session.active_at
+    if backend.state.pipeline.owed:
+        if 0 < limits.query_timeout <= held:
+            session.end(QueryTimeout())
+    elif 0 < limits.idle_transaction_timeout <= held and not session.relay.releasable:
+        session.end(IdleTransactionTimeout())
+
+
+def dismiss_idle(pools: Iterable[Pool], sessions: Mapping[int, Session], now: float) -> None:
+    """End the clients that have said nothing for client_idle_timeout, where that is set."""
+    if not any(pool.limits.client_idle_timeout > 0 for pool in pools):
+        return
+    for session in list(sessions.values()):
+        timeout = session.pool.limits.client_idle_timeout
+        silent = session.backend is None and not session.waiting_since
+        if silent and 0 < timeout <= now - session.active_at:
+            session.end(ClientIdleTimeout())

@@ -1,0 +1,129 @@
+"""What is counted for each database, and the averages made of it.
+
+The numbers are plain and only grow; a mark is taken every stats_period, and averages are what
+happened between the last two marks, as in PgBouncer. Times are seconds here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from trio_pool.relay.state import Counters
+
+MICROSECONDS: Final = 1_000_000
+
+
+@attrs.frozen
+class Figures:
+    """One reading: counts, bytes, and microseconds, in the order of PgBouncer's tables."""
+
+    assignments: int = 0
+    transactions: int = 0
+    queries: int = 0
+    received: int = 0
+    sent: int = 0
+    transaction_time: int = 0
+    query_time: int = 0
+    wait_time: int = 0
+    client_parses: int = 0
+    server_parses: int = 0
+    binds: int = 0
+
+    def values(self) -> tuple[int, ...]:
+        """All of it, in order."""
+        return attrs.astuple(self)
+
+    def plus(self, other: Figures) -> Figures:
+        """The sum."""
+        pairs = zip(self.values(), other.values(), strict=True)
+        return Figures(*(mine + theirs for mine, theirs in pairs))
+
+
+class Statistics:
+    """Everything that is counted of one database; `counters` is what its relays count."""
+
+    __slots__ = ("counters", "lease_seconds", "wait_seconds", "received", "sent")
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.lease_seconds = 0.0
+        self.wait_seconds = 0.0
+        # Bytes from and to clients that have left; those still here have theirs on their wires.
+        self.received = 0
+        self.sent = 0
+
+    def figures(self, received: int = 0, sent: int = 0) -> Figures:
+        """A reading; the arguments are the bytes of clients that are still here."""
+        counters = self.counters
+        leased = int(self.lease_seconds * MICROSECONDS)
+        return Figures(
+            assignments=counters.transactions,
+            transactions=counters.transactions + counters.kept,
+            queries=counters.queries,
+            received=self.received + received,
+            sent=self.sent + sent,
+            transaction_time=leased,
+            # Limit: the time between the statements of a transaction counts as well.
+            query_time=leased,
+            wait_time=int(self.wait_seconds * MICROSECONDS),
+            client_parses=counters.parses,
+            server_parses=counters.replays,
+            binds=counters.binds,
+        )
+
+
+@attrs.frozen
+class Mark:
+    """A reading and when it was taken."""
+
+    at: float
+    figures: Figures
+
+
+def averages(older: Mark, newer: Mark) -> Figures:
+    """Per second, between two marks; times are per transaction, query and query."""
+    seconds = newer.at - older.at
+    if seconds <= 0:
+        return Figures()
+    pairs = zip(newer.figures.values(), older.figures.values(), strict=True)
+    change = Figures(*(new - old for new, old in pairs))
+    each = Figures(*(int(value / seconds) for value in change.values()))
+    return attrs.evolve(
+        each,
+        transaction_time=_per(change.transaction_time, change.transactions),
+        query_time=_per(change.query_time, change.queries),
+        wait_time=_per(change.wait_time, change.assignments),
+    )
+
+
+def _per(time: int, count: int) -> int:
+    return time // count if count else 0
+
+
+class Census:
+    """How many clients there are, by database and by user."""
+
+    __slots__ = ("_databases", "_users")
+
+    def __init__(self) -> None:
+        self._databases: dict[str, int] = {}
+        self._users: dict[str, int] = {}
+
+    def count(self, database: str, user: str, change: int) -> None:
+        """One client more or less."""
+        for known, name in ((self._databases, database), (self._users, user)):
+            number = known.get(name, 0) + change
+            if number:
+                known[name] = number
+            else:
+                del known[name]
+
+    def of_database(self, name: str) -> int:
+        """Clients of this database."""
+        return self._databases.get(name, 0)
+
+    def of_user(self, name: str) -> int:
+        """Clients that logged in as this user."""
+        return self._users.get(name, 0)

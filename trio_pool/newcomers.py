@@ -1,0 +1,57 @@
+"""Clients that have just logged in: those who stay get a task, those who leave at once need none.
+
+A task costs as much as the whole of a short visit, and there are applications that connect for
+every query. So the pooler's own task answers for whoever has just come, until the janitor's next
+round: a visit that is over by then, with nothing left to say, ends within the sweep. Everybody
+else gets the task that stays to the end.
+
+Law: whoever is in here has no task, and whoever has one is not in here. Nobody is forgotten: the
+pooler starts the tasks of those who are left before its nursery ends, and a client's task cleans
+up whatever comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_pool.farewell import part_at_once
+from trio_pool.session import Session
+from trio_pool.wire import NOBODY
+
+if TYPE_CHECKING:
+    from trio_pool.server import Server
+
+
+class Newcomers:
+    """The host of the sessions that have no task yet, each with its process number."""
+
+    __slots__ = ("_server", "_young")
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._young: dict[Session, int] = {}
+
+    def enter(self, session: Session, pid: int) -> None:
+        """Answer for this session, which has just begun."""
+        self._young[session] = pid
+        session.host = self
+
+    def settle(self) -> None:
+        """Give a task to each of them."""
+        while self._young:
+            session, pid = self._young.popitem()
+            session.host = None
+            self._server.start_client(session, pid)
+
+    def ended(self, session: Session) -> None:
+        """End the visit here and now, or have a task say what there is to be said."""
+        pid = self._young.pop(session)
+        session.host = None
+        if session.ending is not None or session.wire.sending:
+            session.wire.pause()
+            self._server.start_client(session, pid)
+            return
+        self._server.forget(session, pid)
+        part_at_once(session)
+        session.wire.turn = NOBODY
+        self._server.client_left()

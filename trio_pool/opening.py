@@ -1,0 +1,200 @@
+"""Opening a backend: connect, log in, and hand it to its pool.
+
+Every way this can go wrong ends in `pool.not_opened` with an Ending that a client can be told.
+What the server says about its own reasons is logged and passed on; secrets never are.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import secrets
+import ssl
+
+import trio
+
+from protocol import frontend
+from protocol.backend import decode_error_response
+from protocol.errors import AuthenticationRefused, ProtocolViolation, ServerRefused
+from protocol.framing import FrameReader
+from protocol.handshake import LoggedIn, is_scram_challenge, log_in
+from protocol.startup import ssl_request
+from protocol.tags import BackendTag
+from trio_pool.backend import Backend
+from trio_pool.conduct import Hasher, PeerClosed, conduct, next_message
+from trio_pool.config import Database, LoadBalance, Settings, TlsMode
+from trio_pool.errors import Ending, ServerLoginFailing
+from trio_pool.pool import Pool
+from trio_pool.switchboard import Switchboard
+from trio_pool.tls import TlsFailed, TlsSocket, TlsStream
+from trio_pool.tls_settings import Encryption
+from trio_pool.wire import open_stream, plain_of, take_plain_socket, take_socket, tune
+
+log = logging.getLogger(__name__)
+
+# Reasons of the server that pass by themselves: no slots, starting up, shutting down.
+_PASSING = (b"53", b"57", b"08")
+_REFUSALS = (ServerRefused, AuthenticationRefused, ProtocolViolation)
+_TLS_DEMANDED = (TlsMode.REQUIRE, TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL)
+_NONCE_BYTES = 18
+_MESSAGE_BYTES_MAX = 1_048_576
+
+
+class Opener:
+    """Opens backends for all pools; `number` counts them."""
+
+    def __init__(self, switchboard: Switchboard, hasher: Hasher) -> None:
+        self._switchboard = switchboard
+        self._hasher = hasher
+        self._number = 0
+
+    async def open(self, pool: Pool) -> None:
+        """Open one backend; the pool hears how it went, whatever happens."""
+        settled = False
+        pool.turns += 1
+        try:
+            with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
+                stream, address = await open_encrypted(
+                    pool.database, pool.settings, pool.encryption, pool.turns
+                )
+                try:
+                    login = await self._log_in(pool, stream)
+                except BaseException:
+                    await trio.aclose_forcefully(stream)
+                    raise
+            settled = True
+            self._hand_over(pool, stream, address, login)
+        except (OSError, trio.TooSlowError, PeerClosed, *_REFUSALS) as failure:
+            settled = True
+            ending, lasting = _explain(pool, failure)
+            log.warning("cannot open a backend pool=%s: %s", pool.name, ending.text)
+            pool.not_opened(ending, lasting)
+        except Exception:
+            settled = True
+            log.exception("a bug kept a backend from being opened pool=%s", pool.name)
+            pool.not_opened(ServerLoginFailing("internal error of the pooler"), True)
+        finally:
+            if not settled:
+                pool.not_opened(ServerLoginFailing("the pooler is stopping"), False)
+
+    async def _log_in(self, pool: Pool, stream: trio.abc.Stream) -> LoggedIn:
+        reader = FrameReader(_MESSAGE_BYTES_MAX)
+        parameters = [(b"database", pool.database.dbname.encode("utf-8", "surrogateescape"))]
+        for name, value in pool.database.startup_parameters.items():
+            parameters.append((name.encode(), value.encode()))
+        exchange = log_in(
+            pool.login.credentials(),
+            parameters,
+            nonce=base64.b64encode(secrets.token_bytes(_NONCE_BYTES)),
+        )
+        login = await conduct(exchange, stream, reader, self._hasher, is_scram_challenge)
+        if pool.database.connect_query:
+            await _connect_query(stream, reader, pool.database.connect_query)
+        if reader.rest():
+            raise ProtocolViolation("server sent bytes behind ReadyForQuery")
+        return login
+
+    def _hand_over(
+        self,
+        pool: Pool,
+        stream: trio.SocketStream | TlsStream,
+        address: tuple[str, int],
+        login: LoggedIn,
+    ) -> None:
+        self._number += 1
+        sock = take_socket(stream)
+        tune(plain_of(sock), pool.settings)
+        backend = Backend(
+            self._number, pool, sock, address, login, trio.current_time(), self._switchboard
+        )
+        log.info(
+            "backend opened backend=%d pool=%s server_pid=%d", self._number, pool.name, login.pid
+        )
+        pool.opened(backend, login.parameters)
+
+
+async def open_encrypted(
+    database: Database, settings: Settings, encryption: Encryption, turn: int = 0
+) -> tuple[trio.SocketStream | TlsStream, tuple[str, int]]:
+    """A connection to the first of the database's hosts that answers, and which one it was.
+
+    With load_balance_hosts each `turn` begins with another host. Raises OSError; TlsFailed is
+    one.
+    """
+    failure: OSError | None = None
+    first = 0 if database.load_balance_hosts is LoadBalance.DISABLE else turn % len(database.hosts)
+    for host in database.hosts[first:] + database.hosts[:first]:
+        try:
+            address = (host, database.port)
+            return await connect_to(address, settings, encryption), address
+        except OSError as error:
+            failure = error
+    assert failure is not None
+    raise failure
+
+
+async def connect_to(
+    address: tuple[str, int], settings: Settings, encryption: Encryption
+) -> trio.SocketStream | TlsStream:
+    """A connection to one server, encrypted as server_tls_sslmode says. Raises OSError."""
+    host, _ = address
+    stream = await open_stream(*address)
+    # As everywhere in PostgreSQL, unix sockets are not encrypted.
+    if encryption.server is None or host.startswith(("/", "@")):
+        return stream
+    try:
+        await stream.send_all(ssl_request())
+        answer = await stream.receive_some(1)
+        if answer == b"S":
+            return await _encrypted(stream, encryption.server, host)
+        if settings.server_tls_sslmode in _TLS_DEMANDED:
+            raise TlsFailed("the server does not support TLS, but server_tls_sslmode demands it")
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
+
+
+async def _encrypted(stream: trio.SocketStream, context: ssl.SSLContext, host: str) -> TlsStream:
+    encrypted = TlsStream(TlsSocket(take_plain_socket(stream), context, server_name=host))
+    try:
+        await encrypted.handshake()
+    except BaseException:
+        await trio.aclose_forcefully(encrypted)
+        raise
+    return encrypted
+
+
+async def _connect_query(stream: trio.abc.Stream, reader: FrameReader, sql: str) -> None:
+    await stream.send_all(frontend.query(sql.encode()))
+    while True:
+        tag, body = await next_message(stream, reader)
+        if tag == BackendTag.ERROR:
+            raise ServerRefused(decode_error_response(body).fields)
+        if tag == BackendTag.READY_FOR_QUERY:
+            return
+
+
+def _explain(pool: Pool, failure: BaseException) -> tuple[Ending, bool]:
+    if isinstance(failure, _REFUSALS):
+        return _explain_refusal(failure)
+    where = f"{pool.database.host}:{pool.database.port}"
+    if isinstance(failure, trio.TooSlowError):
+        text = f"server at {where} did not answer in time (server_connect_timeout)"
+    elif isinstance(failure, PeerClosed):
+        text = f"server at {where} closed the connection during login"
+    else:
+        text = f"cannot connect to server at {where}: {failure}"
+    return ServerLoginFailing(text, "Is PostgreSQL running there?"), False
+
+
+def _explain_refusal(
+    failure: ServerRefused | AuthenticationRefused | ProtocolViolation,
+) -> tuple[Ending, bool]:
+    if isinstance(failure, ServerRefused):
+        ending = ServerLoginFailing(failure.message)
+        ending.code = failure.sqlstate or ending.sqlstate
+        return ending, not failure.sqlstate.encode().startswith(_PASSING)
+    ending = ServerLoginFailing(f"server login failed: {failure.message}", failure.hint)
+    ending.code = failure.sqlstate
+    return ending, True

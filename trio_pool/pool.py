@@ -1,0 +1,372 @@
+"""The backends of one database and user, lent first come first served.
+
+All bookkeeping is synchronous and happens in the sweep itself: a released backend goes to the
+next holder in line without a task in between. Opening a backend waits, so it is a task of the
+server's nursery (trio_pool.opening); what it finds is told to those who wait.
+
+Law: no decision survives an await; nothing in here has one.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from protocol import frontend
+from trio_pool.backend import Backend, Holder
+from trio_pool.config import Database, Limits, PoolMode, Settings
+from trio_pool.credentials import ServerLogin
+from trio_pool.errand import Answer, Errand
+from trio_pool.errors import ConfigurationChanged, Ending, SessionFailed
+from trio_pool.metrics import Statistics
+from trio_pool.pins import PinPolicy
+from trio_pool.settings import Environments
+from trio_pool.statements import PoolStatements
+from trio_pool.tls_settings import NO_ENCRYPTION
+
+if TYPE_CHECKING:
+    from trio_pool.trial import Greeting
+
+log = logging.getLogger(__name__)
+
+# The first pause after a backend could not be opened; it doubles up to server_login_retry.
+_RETRY_SECONDS = 0.1
+
+
+class Caps:
+    """Backends per database and per user over all pools (max_db_, max_user_connections)."""
+
+    __slots__ = ("by_database", "by_user")
+
+    def __init__(self) -> None:
+        self.by_database: dict[str, int] = {}
+        self.by_user: dict[str, int] = {}
+
+    def count(self, database: str, user: str, change: int) -> None:
+        """One backend more or less."""
+        self.by_database[database] = self.by_database.get(database, 0) + change
+        self.by_user[user] = self.by_user.get(user, 0) + change
+
+
+class Pool:
+    """Backends and those who wait for one. `open_soon` starts a task that opens a backend."""
+
+    def __init__(
+        self,
+        database: Database,
+        user: str,
+        limits: Limits,
+        settings: Settings,
+        login: ServerLogin,
+        caps: Caps,
+        open_soon: Callable[[Pool], None],
+        now: float,
+    ) -> None:
+        self.database = database
+        self.user = user
+        self.backends: set[Backend] = set()
+        self.adopt(limits, settings)
+        self.login = login
+        self.statements_max = settings.max_prepared_statements
+        self.statements = PoolStatements(secrets.token_hex(8), PinPolicy.of(settings.pin_policy))
+        self.statements.asks_early = limits.pool_mode is not PoolMode.SESSION
+        self.environments = Environments()
+        self.idle: deque[Backend] = deque()
+        self.waiting: deque[Holder] = deque()
+        self.opening = 0
+        self.closed = False
+        # Nothing is opened or lent until `resume`; what is out is closed when it comes back.
+        self.paused = False
+        # Idle for so long that they are asked whether they live before they are lent.
+        self.unchecked: deque[Backend] = deque()
+        self._checking = 0
+        # Attempts to open a backend, for those that take their servers in turns.
+        self.turns = -1
+        # When somebody last had anything to do with it (Server.forget_unused).
+        self.used_at = now
+        # How connections to servers are encrypted.
+        self.encryption = NO_ENCRYPTION
+        # Shared by all pools of a database.
+        self.statistics = Statistics()
+        # What a server says of itself at login; None until a backend was opened once.
+        self.parameters: dict[bytes, bytes] | None = None
+        # What to tell a client with these startup settings, once the server has accepted them.
+        self.tried: dict[tuple[tuple[bytes, bytes], ...], Greeting] = {}
+        self.failure: Ending | None = None
+        self.failed_at = now
+        self._failures = 0
+        self._lasting = False
+        # The janitor's clock: good enough for timeouts, free to read.
+        self.now = now
+        self._caps = caps
+        self._open_soon = open_soon
+
+    def adopt(self, limits: Limits, settings: Settings) -> None:
+        """What is configured from now on; what every lease asks for is made ready to hand."""
+        self.limits = limits
+        self.settings = settings
+        # A backend stays with its client until the client leaves.
+        self.session_mode = limits.pool_mode is PoolMode.SESSION
+        # No transaction blocks.
+        self.statement_mode = limits.pool_mode is PoolMode.STATEMENT
+        self.round_robin = settings.server_round_robin
+        self.resets_always = settings.server_reset_query_always
+        for backend in self.backends:
+            backend.live_for(limits.server_lifetime)
+
+    @property
+    def name(self) -> str:
+        """How logs call it."""
+        return f"{self.database.name}/{self.user}"
+
+    def lend_idle(self, holder: Holder) -> Backend:
+        """One that is idle, at once: `holder` need not be told. Raises IndexError if none is."""
+        idle = self.idle
+        backend = idle.popleft() if self.round_robin else idle.pop()
+        backend.holder = holder
+        backend.held_since = self.now
+        return backend
+
+    def request(self, holder: Holder) -> None:
+        """Lend a backend now, or as soon as it is this holder's turn."""
+        if self.idle:
+            self._lend(self.lend_idle(holder), holder)
+            return
+        if self.failing is not None:
+            holder.refused(self.failing)
+            return
+        # Never 0, which means "not waiting".
+        holder.waiting_since = max(self.now, 1e-9)
+        self.waiting.append(holder)
+        if self.unchecked and len(self.waiting) > self._checking:
+            self._check(self.unchecked.pop())
+        self.grow()
+
+    def withdraw(self, holder: Holder) -> None:
+        """The holder waits no longer."""
+        if holder in self.waiting:
+            self.waiting.remove(holder)
+
+    def _lend(self, backend: Backend, holder: Holder) -> None:
+        backend.holder = holder
+        backend.held_since = self.now
+        try:
+            holder.granted(backend)
+        except Exception:
+            # A bug of ours in one session must not end the one whose turn it happens in.
+            log.exception("a holder failed on its backend backend=%d", backend.number)
+            self.discard(backend)
+            holder.backend_lost(SessionFailed())
+
+    def give_back(self, backend: Backend) -> None:
+        """The backend is clean: it goes to the next in line, or is idle."""
+        backend.holder = None
+        # Why the janitor's clock will do: its steps cancel out in a sum.
+        self.statistics.lease_seconds += self.now - backend.held_since
+        if backend.cancels:
+            backend.settling = True
+        elif self.closed or backend.state.spoiled is not None or self.now > backend.expires_at:
+            self.discard(backend)
+        elif self.waiting:
+            holder = self.waiting.popleft()
+            self.statistics.wait_seconds += self.now - holder.waiting_since
+            self._lend(backend, holder)
+        else:
+            backend.idle_since = self.now
+            self.idle.append(backend)
+
+    def settle(self, backend: Backend, certain: bool) -> None:
+        """One cancel request has ended; `certain` when the server is known to have acted on it.
+
+        The last one lets a backend that waited for it go on, behind one empty round trip: a
+        signal that is still on its way then hits nobody's query.
+        """
+        backend.cancels -= 1
+        if not certain:
+            backend.state.spoiled = "a cancel request may still arrive"
+        if backend.cancels or not backend.settling:
+            return
+        backend.settling = False
+        if backend.state.spoiled is not None:
+            self.discard(backend)
+        else:
+            self._lend(backend, Errand(lambda _: frontend.sync(), lambda _, a: a.error is None))
+
+    def doubt(self, backend: Backend) -> None:
+        """An idle backend was not heard of for server_check_delay: ask before it is lent."""
+        self.idle.remove(backend)
+        self.unchecked.append(backend)
+
+    def _check(self, backend: Backend) -> None:
+        """Ask, and lend to whoever waits if the server answers."""
+
+        def done(backend: Backend | None, answer: Answer) -> bool:
+            self._checking -= 1
+            alive = answer.error is None and answer.ending is None
+            if not alive:
+                self.grow()
+            return alive
+
+        self._checking += 1
+        query = (self.settings.server_check_query or "").encode()
+        self._lend(backend, Errand(lambda _: frontend.query(query), done))
+
+    def reset(self, backend: Backend, query: str) -> None:
+        """Wipe what a session has left, then give back; a backend that will not be wiped goes."""
+
+        def done(backend: Backend | None, answer: Answer) -> bool:
+            if backend is not None and answer.error is None:
+                backend.state.settings.reset()
+                backend.state.statements.forget_all()
+            return answer.error is None
+
+        if not query:
+            self.give_back(backend)
+            return
+        self._lend(backend, Errand(lambda _: frontend.query(query.encode()), done))
+
+    def discard(self, backend: Backend) -> None:
+        """Close a backend, whatever it is doing. Idempotent."""
+        if backend not in self.backends:
+            return
+        self.backends.discard(backend)
+        for resting in (self.idle, self.unchecked):
+            if backend in resting:
+                resting.remove(backend)
+        backend.holder = None
+        if not backend.wire.broken and not backend.wire.sending:
+            backend.wire.put(frontend.terminate())
+        backend.wire.close()
+        backend.state.pipeline.abandon()
+        self._caps.count(self.database.name, self.user, -1)
+        log.info("backend closed backend=%d pool=%s", backend.number, self.name)
+        self.grow()
+
+    def grow(self) -> None:
+        """Open as many backends as are waited for and allowed."""
+        while len(self.waiting) > self.opening + self._checking and self._has_room():
+            self._begin_opening()
+
+    def keep_minimum(self) -> None:
+        """Open what min_pool_size asks for, while there are clients to serve (janitor)."""
+        short = self.limits.min_pool_size - len(self.backends) - self.opening
+        if short > 0 and self.failure is None and self._has_room():
+            self._begin_opening()
+
+    def _begin_opening(self) -> None:
+        self.opening += 1
+        self._caps.count(self.database.name, self.user, 1)
+        self._open_soon(self)
+
+    def _has_room(self) -> bool:
+        if self.closed or self.paused or self.now < self._retry_at():
+            return False
+        limits = self.limits
+        if limits.pool_size and len(self.backends) + self.opening >= self._size():
+            return False
+        by_database = self._caps.by_database.get(self.database.name, 0)
+        if limits.max_db_connections and by_database >= limits.max_db_connections:
+            return False
+        by_user = self._caps.by_user.get(self.user, 0)
+        return not limits.max_user_connections or by_user < limits.max_user_connections
+
+    @property
+    def failing(self) -> Ending | None:
+        """Why nobody gets a backend at present, when that will not change by waiting."""
+        hopeless = self._lasting and not self.backends and not self.opening
+        return self.failure if hopeless and self.now < self._retry_at() else None
+
+    def _retry_at(self) -> float:
+        """When to try the server again: soon after a first failure, then ever later."""
+        if self.failure is None:
+            return float("-inf")
+        if self._lasting:
+            return self.failed_at + self.settings.server_login_retry
+        soon: float = _RETRY_SECONDS * 2 ** min(self._failures, 10)
+        return self.failed_at + min(soon, self.settings.server_login_retry)
+
+    def _size(self) -> int:
+        """pool_size, and the reserve when someone has waited too long."""
+        limits, settings = self.limits, self.settings
+        reserve = 0
+        if limits.reserve_pool_size and self.waiting and settings.reserve_pool_timeout:
+            if self.now - self.waiting[0].waiting_since >= settings.reserve_pool_timeout:
+                reserve = limits.reserve_pool_size
+        return limits.pool_size + reserve
+
+    def opened(self, backend: Backend, parameters: dict[bytes, bytes]) -> None:
+        """A backend has logged in."""
+        self.opening -= 1
+        self.failure = None
+        self._failures = 0
+        self.parameters = parameters
+        if self.paused:
+            backend.state.spoiled = "the pool was paused"
+        self.backends.add(backend)
+        # Nobody has held it yet: give_back has nothing to count.
+        backend.held_since = self.now
+        self.give_back(backend)
+
+    def not_opened(self, why: Ending, lasting: bool) -> None:
+        """A backend could not be opened; `lasting` when trying again soon is no use.
+
+        Then whoever waits is told. A server that is full, starting or unreachable is tried
+        again, and clients wait as long as query_wait_timeout lets them.
+        """
+        self.opening -= 1
+        self._caps.count(self.database.name, self.user, -1)
+        self.failure = why
+        self.failed_at = self.now
+        self._failures += 1
+        self._lasting = lasting
+        if lasting and not self.backends:
+            self.refuse_waiting(why)
+
+    def refuse_waiting(self, why: Ending) -> None:
+        """Nobody who waits will get a backend."""
+        refused = list(self.waiting)
+        self.waiting.clear()
+        for holder in refused:
+            holder.refused(why)
+
+    def renew(self) -> None:
+        """Replace every backend: those that are idle now, the others when they come back."""
+        for backend in [*self.idle, *self.unchecked]:
+            self.discard(backend)
+        for backend in self.backends:
+            backend.state.spoiled = backend.state.spoiled or "it is to be replaced"
+
+    @property
+    def outdated(self) -> bool:
+        """A backend that is to be replaced is still at work."""
+        return any(backend.state.spoiled is not None for backend in self.backends)
+
+    def pause(self) -> None:
+        """Open and lend nothing until `resume`; backends are closed as they come back."""
+        self.paused = True
+        self.renew()
+
+    def resume(self) -> None:
+        """The end of `pause`."""
+        self.paused = False
+        self.grow()
+
+    def retire(self) -> None:
+        """The configuration has no place for this pool: what is at work is its last work."""
+        self.closed = True
+        self.renew()
+        self.refuse_waiting(ConfigurationChanged())
+
+    def close(self) -> None:
+        """Close every backend; nothing is lent from here on."""
+        self.closed = True
+        for backend in list(self.backends):
+            self.discard(backend)
+
+    @property
+    def never_worked(self) -> bool:
+        """No backend was ever opened, and nobody waits for one."""
+        return self.parameters is None and not self.opening and not self.waiting

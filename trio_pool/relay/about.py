@@ -1,0 +1,348 @@
+"""Statements about statements: PREPARE, EXECUTE and DEALLOCATE, written anew for a backend.
+
+A Plan is one text with every client's name exchanged for the server name it has on the backend
+at hand, and what each of its commands does to the books once the server has done it. The same
+planning serves simple Queries (any number of commands) and the extended protocol (one).
+
+A name the client does not have stays as it is: the server then raises its own error, with the
+client's name and the right position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+import attrs
+
+from protocol import frontend
+from protocol.pipeline import DROP, HIDDEN, Owed
+from protocol.sql.command import Classification, Command, CommandKind
+from protocol.sql.reserved import may_name
+from protocol.sql.rewrite import Replacement, rewrite
+from protocol.tags import FrontendTag
+from trio_pool.relay.effects import Description
+from trio_pool.relay.hints import harmless, unknown_calls
+from trio_pool.relay.naming import in_doubt, replay, stand_in, wait
+from trio_pool.relay.pins import pins_of_command, pins_of_words, refusal
+from trio_pool.relay.resets import goes_back
+from trio_pool.relay.state import BackendState, Relay, suspect_settings
+from trio_pool.relay.words import truncation_notice
+from trio_pool.settings import canonical, changes_settings
+from trio_pool.statements import NAME_BYTES, Statement
+
+_NAMED = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
+_NO_TYPES = b"\0\0\0"
+_SETTING = (
+    CommandKind.SET,
+    CommandKind.RESET,
+    CommandKind.DISCARD,
+    CommandKind.DO,
+    CommandKind.CALL,
+    CommandKind.SET_CHARACTERISTICS,
+)
+
+
+def sets_something(found: Classification, text: bytes, reported: Container[bytes]) -> bool:
+    """Whether one of the commands may change settings that the server does not report by itself."""
+    if found.unsure or changes_settings(text):
+        return True
+    return any(
+        command.kind in _SETTING
+        and not command.local
+        and (command.setting is None or canonical(command.setting) not in reported)
+        for command in found.commands
+    )
+
+
+@attrs.define(eq=False)
+class Deed:
+    """What one command does to the books when the server reports it done."""
+
+    prepares: bool
+    name: bytes
+    statement: Statement
+    server_name: bytes
+    # The server name is a stand-in's: the statement itself is not on this backend.
+    stand_in: bool = False
+    done: bool = False
+    # What the client's name meant before it was done.
+    before: Statement | None = None
+
+
+@attrs.define(eq=False)
+class Plan:
+    """A text for one backend. `deeds` has one place per command of the text."""
+
+    original: bytes
+    replacements: list[Replacement] = attrs.Factory(list)
+    deeds: list[Deed | None] = attrs.Factory(list)
+    # What the client calls the statement of each command.
+    aliases: list[bytes | None] = attrs.Factory(list)
+    stale: bool = False
+    # It drops every name of the client, known or not.
+    drops_all: bool = False
+    # Command tags to show instead of the server's, by the place of their command.
+    tags: dict[int, bytes] = attrs.Factory(dict)
+    # What the server would have said about the names that were exchanged.
+    notices: list[bytes] = attrs.Factory(list)
+
+    def alias_of(self, index: int) -> bytes | None:
+        """What the client calls the statement of the command at `index`, if it names one."""
+        return self.aliases[index] if index < len(self.aliases) else None
+
+    @property
+    def text(self) -> bytes:
+        """The text to send."""
+        return rewrite(self.original, self.replacements)
+
+    @property
+    def changes_books(self) -> bool:
+        """Whether any command prepares or deallocates."""
+        return self.drops_all or any(deed is not None for deed in self.deeds)
+
+
+@attrs.define(eq=False)
+class _Planning:
+    """One run over the commands of a text."""
+
+    relay: Relay
+    backend: BackendState
+    plan: Plan
+    for_query: bool
+    # Names this very text has prepared (statement, server name) or dropped (None).
+    scope: dict[bytes, tuple[Statement, bytes] | None] = attrs.Factory(dict)
+    await_entry: Owed | None = None
+    used_stale: list[Statement] = attrs.Factory(list)
+
+
+def make_plan(
+    relay: Relay,
+    backend: BackendState,
+    text: bytes,
+    commands: Sequence[Command],
+    for_query: bool,
+) -> Plan | None:
+    """Plan `text` for this backend, sending the replays it needs in front.
+
+    None: an answer must be awaited first (the relay is on hold); plan again then.
+    """
+    planning = _Planning(relay, backend, Plan(text), for_query)
+    if not _plan_commands(planning, commands) or planning.await_entry is not None:
+        for deed in planning.plan.deeds:
+            if deed is not None:
+                leave_stand_in(backend, deed)
+        if planning.await_entry is not None:
+            wait(relay, planning.await_entry)
+        return None
+    relay.stale = relay.stale.difference(planning.used_stale)
+    return planning.plan
+
+
+def _plan_commands(planning: _Planning, commands: Sequence[Command]) -> bool:
+    """False when the relay is on hold because a name is uncertain."""
+    relay, backend = planning.relay, planning.backend
+    for command in commands:
+        refused = _say_instead(planning, command)
+        if refused or command.name is None or command.kind not in _NAMED:
+            planning.plan.deeds.append(None)
+            planning.plan.aliases.append(None)
+            if drops_all(command):
+                planning.plan.drops_all = True
+                planning.scope.clear()
+            continue
+        unsettled = relay.client.unsettled(command.name, backend.pipeline.segment)
+        if unsettled is not None:
+            relay.hold_for(unsettled)
+            return False
+        known = relay.client.names.get(command.name)
+        if known is not None and in_doubt(relay, backend, known):
+            return False
+        _plan_command(planning, command, command.name)
+    return True
+
+
+def _say_instead(planning: _Planning, command: Command) -> bool:
+    """Have RESET and its like go back to what the client came with; refuse what is not wanted.
+
+    True when it is refused.
+    """
+    plan, relay = planning.plan, planning.relay
+    instead = goes_back(relay.settings, command, plan.original)
+    refused = relay.refuses(pins_of_command(command, plan.original))
+    if refused is not None:
+        instead = refusal(refused)
+    elif instead is not None:
+        plan.tags[len(plan.deeds)] = command.keyword
+    if instead is not None:
+        plan.replacements.append((command.start, command.stop, instead))
+    return refused is not None
+
+
+def drops_all(command: Command) -> bool:
+    """DEALLOCATE ALL and DISCARD ALL."""
+    return command.all and command.kind in (CommandKind.DEALLOCATE, CommandKind.DISCARD)
+
+
+def _plan_command(planning: _Planning, command: Command, name: bytes) -> None:
+    planning.plan.aliases.append(name)
+    known = _look_up(planning, name)
+    if known is not None:
+        planning.relay.in_use |= {known}
+    deed: Deed | None = None
+    if known is None:
+        written = planning.plan.original[command.name_start : command.name_stop]
+        if command.kind is CommandKind.PREPARE and may_name(written):
+            deed = _plan_prepare(planning, command, name)
+    elif command.kind is CommandKind.DEALLOCATE:
+        deed = _plan_deallocate(planning, command, name, known)
+    elif command.kind is CommandKind.PREPARE:
+        deed = _plan_duplicate(planning, command, name, known)
+    else:
+        if known.sets:
+            suspect_settings(planning.relay, known.text)
+        planning.relay.pin(known.pins, known.text)
+        planning.relay.suspect(known.calls, known.text)
+        _exchange(planning, command, name, _server_name(planning, name, known))
+    planning.plan.deeds.append(deed)
+
+
+def _look_up(planning: _Planning, name: bytes) -> Statement | None:
+    if name in planning.scope:
+        here = planning.scope[name]
+        return None if here is None else here[0]
+    return None if planning.plan.drops_all else planning.relay.client.names.get(name)
+
+
+def _plan_prepare(planning: _Planning, command: Command, name: bytes) -> Deed:
+    relay = planning.relay
+    body = planning.plan.original[command.body_start : command.body_stop]
+    statement = Statement(body + _NO_TYPES, relay.settings.parse_environment)
+    statement.plain = harmless(body, relay.pool.functions.innocent)
+    if not statement.plain:
+        statement.sets = changes_settings(body)
+        statement.pins = pins_of_words(body)
+        statement.calls = unknown_calls(body, relay.pool.functions.innocent)
+    relay.client.admit(len(statement.tail))
+    server_name = relay.pool.new_name()
+    planning.scope[name] = (statement, server_name)
+    _exchange(planning, command, name, server_name)
+    return Deed(True, name, statement, server_name)
+
+
+def _plan_deallocate(
+    planning: _Planning, command: Command, name: bytes, statement: Statement
+) -> Deed:
+    """The server really drops something, so that its answer is its own in every state.
+
+    The copy that others may use stays; a stand-in takes its part, unless this very text has
+    prepared what it drops.
+    """
+    here = planning.scope.get(name)
+    server_name = here[1] if here is not None else stand_in(planning.relay, planning.backend)
+    planning.scope[name] = None
+    _exchange(planning, command, name, server_name)
+    return Deed(False, name, statement, server_name, stand_in=here is None)
+
+
+def _plan_duplicate(
+    planning: _Planning, command: Command, name: bytes, statement: Statement
+) -> Deed | None:
+    """PREPARE of a name in use: any statement under it makes the server refuse a second one."""
+    present = _present(planning, name, statement)
+    server_name = present if present is not None else stand_in(planning.relay, planning.backend)
+    _exchange(planning, command, name, server_name)
+    return None if present else Deed(False, name, statement, server_name, stand_in=True)
+
+
+def _present(planning: _Planning, name: bytes, statement: Statement) -> bytes | None:
+    here = planning.scope.get(name)
+    if here is not None:
+        return here[1]
+    return planning.backend.statements.name_of(statement)
+
+
+def _server_name(planning: _Planning, name: bytes, statement: Statement) -> bytes:
+    relay = planning.relay
+    if statement in relay.stale:
+        planning.plan.stale = True
+        planning.used_stale.append(statement)
+        return relay.pool.missing
+    present = _present(planning, name, statement)
+    if present is not None:
+        return present
+    entry = replay(relay, planning.backend, statement, name, planning.for_query)
+    if entry is not None:
+        planning.await_entry = entry
+    return planning.backend.statements.names[statement]
+
+
+def _exchange(planning: _Planning, command: Command, name: bytes, server_name: bytes) -> None:
+    planning.relay.aliases.setdefault(server_name, name)
+    plan = planning.plan
+    plan.replacements.append((command.name_start, command.name_stop, server_name))
+    written = plan.original[command.name_start : command.name_stop]
+    if len(written) > NAME_BYTES and not written.startswith((b'"', b"U&", b"u&")):
+        # The server cannot complain about a name it never sees.
+        plan.notices.append(truncation_notice(written.lower(), name))
+
+
+def do_deed(relay: Relay, backend: BackendState, deed: Deed) -> None:
+    """The server reports the command done: the books follow."""
+    deed.done = True
+    if deed.prepares:
+        # The portal may be gone, and its name the client's for something else by now.
+        deed.before = relay.client.names.get(deed.name)
+        relay.client.put(deed.name, deed.statement)
+        backend.statements.names[deed.statement] = deed.server_name
+    else:
+        relay.client.take(deed.name)
+        if not deed.stand_in:
+            backend.statements.drop_name(deed.server_name)
+
+
+def undo_deed(relay: Relay, backend: BackendState, deed: Deed) -> None:
+    """Take back a deed that was believed too early."""
+    deed.done = False
+    if deed.prepares:
+        if relay.client.names.get(deed.name) is deed.statement:
+            relay.client.take(deed.name)
+            if deed.before is not None:
+                relay.client.put(deed.name, deed.before)
+        backend.statements.drop(deed.statement)
+        return
+    if deed.name not in relay.client.names:
+        relay.client.put(deed.name, deed.statement)
+    leave_stand_in(backend, deed)
+    if not deed.stand_in:
+        backend.statements.names.setdefault(deed.statement, deed.server_name)
+
+
+def leave_stand_in(backend: BackendState, deed: Deed) -> None:
+    """A stand-in that was not deallocated after all is closed on the next occasion."""
+    if deed.stand_in:
+        backend.doomed.append(deed.server_name)
+
+
+def ask_about_prepared(relay: Relay, backend: BackendState) -> None:
+    """Ask what the server understood of all that was prepared by SQL, in a segment of our own.
+
+    Only outside of a transaction: a question that fails would make the client's fail.
+    """
+    asked = False
+    for deed in relay.unasked:
+        if backend.statements.names.get(deed.statement) == deed.server_name:
+            entry = ask_about(relay, backend, deed)
+            assert isinstance(entry.effect, Description)
+            entry.effect.alone = True
+            backend.pipeline.owe(entry)
+            asked = True
+    relay.unasked = ()
+    if asked:
+        relay.to_server.append(frontend.sync())
+        backend.pipeline.owe_closing(HIDDEN[FrontendTag.SYNC])
+
+
+def ask_about(relay: Relay, backend: BackendState, deed: Deed) -> Owed:
+    """Send a Describe of what PREPARE made; the caller puts its entry into the ledger."""
+    relay.to_server.append(frontend.describe_statement(deed.server_name))
+    return Owed(FrontendTag.DESCRIBE, DROP, Description(relay, backend, deed.name, deed.statement))

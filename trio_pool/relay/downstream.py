@@ -1,0 +1,130 @@
+"""From the server to the client: match every message with what is owed.
+
+Rows and COPY data pass by length alone. Everything else settles, fails or accompanies the
+request at the head of the ledger and shares its fate; faked replies take their place in line.
+Here is the way of the ordinary reply, to a request that believed nothing; all other messages
+are looked at in trio_pool.relay.replies. What the ledger does not expect raises
+ProtocolViolation: the backend is discarded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from protocol.framing import after_alike, check_backend_header
+from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW
+from protocol.tags import BackendTag
+from trio_pool.relay.replies import out_of_turn, take_message, watch_tag
+from trio_pool.relay.state import BackendState, Relay, emit_fakes, link_of
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+# Passed on in pieces; everything else is collected until it is whole.
+_BULK: Final = bytes([BackendTag.DATA_ROW, BackendTag.COPY_DATA, BackendTag.FUNCTION_RESULT])
+
+# Why names of this module's own: they are looked up once per message.
+_ACCOMPANIES: Final = ACCOMPANIES
+_COMMAND_COMPLETE: Final = BackendTag.COMMAND_COMPLETE
+_COPY_IN: Final = BackendTag.COPY_IN
+_D: Final = ord("D")
+_ENDS: Final = ENDS
+_FAKE: Final = FAKE
+_READY: Final = BackendTag.READY_FOR_QUERY
+_ROLE: Final = REPLY_ROLE
+_ROW: Final = ROW
+
+
+def take_from_server(relay: Relay, chunk: bytes) -> None:
+    """Handle received bytes; what is to be sent is in relay.to_client and relay.to_server.
+
+    Sets relay.resume when client bytes that were held back can be handled now. Raises
+    ProtocolViolation for what no server that follows the protocol says.
+    """
+    backend = link_of(relay)
+    if backend.partial:
+        chunk = backend.partial + chunk
+        backend.partial = b""
+    relay.down_run = 0
+    start = 0
+    if relay.down_passing:
+        start = min(relay.down_passing, len(chunk))
+        relay.down_passing -= start
+    position = _take_messages(relay, backend, chunk, start)
+    if position == len(chunk) and not relay.down_run:
+        relay.to_client.append(chunk)
+    else:
+        relay.cut_down(chunk, max(position, relay.down_run))
+        backend.partial = chunk[position:]
+    if relay.redo and relay.to_client:
+        relay.redo = b""
+    if relay.hold is not None and not relay.hold.open:
+        relay.hold = None
+        relay.resume = True
+
+
+def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: i64) -> i64:
+    """Handle messages from `position` on; returns where the incomplete rest begins."""
+    pipeline = backend.pipeline
+    owed = pipeline.owed
+    end: i64 = len(chunk)
+    while position + 5 <= end:
+        tag: i64 = chunk[position]
+        length: i64 = (
+            (chunk[position + 1] << 24)
+            | (chunk[position + 2] << 16)
+            | (chunk[position + 3] << 8)
+            | chunk[position + 4]
+        )
+        stop: i64 = position + 1 + length
+        role: i64 = 0
+        if owed:
+            head = owed[0]
+            if head.plain and stop <= end and length >= 4:
+                role = _ROLE[(head.kind << 8) | tag]
+        if role == _ENDS:
+            if tag == _READY:
+                pipeline.ready(chunk[position + 5])
+                relay.counters.queries += 1
+            elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
+                watch_tag(relay, backend, chunk, position, stop)
+            if head.effect is None:
+                owed.popleft()
+            else:
+                pipeline.settle()
+            if owed and owed[0].fate == _FAKE:
+                relay.cut_down(chunk, stop)
+                emit_fakes(relay, pipeline)
+        elif role == _ROW:
+            stop = after_alike(chunk, position)
+        elif role != _ACCOMPANIES:
+            stop = _take_carefully(relay, backend, chunk, position, length)
+            if stop <= position:
+                break
+        elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
+            watch_tag(relay, backend, chunk, position, stop)
+        elif tag == _COPY_IN:
+            pipeline.copy_in_begins()
+        position = stop
+    return position
+
+
+def _take_carefully(
+    relay: Relay, backend: BackendState, chunk: bytes, position: int, length: int
+) -> int:
+    """Handle a message that is special or incomplete; returns `position` when it must wait."""
+    tag, end, stop = chunk[position], len(chunk), position + 1 + length
+    check_backend_header(tag, length)
+    owed = backend.pipeline.owed
+    if tag in _BULK and not (owed and owed[0].fate == DROP):
+        # Rows go where the rest of the answer goes, in pieces if they are large.
+        if not owed or _ROLE[(owed[0].kind << 8) | tag] not in (_ROW, _ACCOMPANIES):
+            raise out_of_turn(tag)
+        if stop > end:
+            relay.down_passing = stop - end
+            return end
+    elif stop > end:
+        return position
+    else:
+        take_message(relay, backend, tag, chunk, position, stop)
+    return stop

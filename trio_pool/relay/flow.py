@@ -1,0 +1,77 @@
+"""The client's messages that carry no names: Sync, Flush, COPY data, Terminate.
+
+PostgreSQL ignores Sync and Flush while it reads COPY data, and COPY messages when it does not
+(docs, "COPY Operations"); so does the relay, which keeps one answer for every Sync it sends.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol import frontend
+from protocol.pipeline import FAKE, PLAIN, Owed
+from protocol.tags import FrontendTag
+from trio_pool.relay.healing import redo_entry
+from trio_pool.relay.state import Relay, link_of
+
+# What drivers end most requests with: Describe and Execute of the unnamed portal, and Sync.
+FINISH: Final = frontend.describe_portal(b"") + frontend.execute(b"", 0) + frontend.sync()
+
+
+def may_finish(relay: Relay) -> bool:
+    """Whether `FINISH` is nothing but its three messages: no special portal, no COPY, no redo."""
+    backend = link_of(relay)
+    return not relay.portals and not backend.pipeline.copying_in and not relay.redoing
+
+
+def drop_message(relay: Relay, data: bytes, start: int, stop: int) -> None:
+    """Do not pass this message on."""
+    relay.cut(data, start)
+    relay.run = stop
+
+
+def on_sync(relay: Relay, data: bytes, start: int, stop: int) -> bool:
+    """Sync ends a segment, and the skipping after an error."""
+    pipeline = link_of(relay).pipeline
+    if pipeline.copying_in:
+        drop_message(relay, data, start, stop)
+        return True
+    pipeline.skipping = False
+    entry = redo_entry(relay, FrontendTag.SYNC) if relay.redoing else PLAIN[FrontendTag.SYNC]
+    pipeline.owe_closing(entry)
+    return True
+
+
+def on_flush(relay: Relay, data: bytes, start: int, stop: int) -> bool:
+    """Flush has no reply of its own."""
+    if link_of(relay).pipeline.copying_in:
+        drop_message(relay, data, start, stop)
+    return True
+
+
+def on_copy_data(relay: Relay, data: bytes, start: int, stop: int) -> bool:
+    """Data for a COPY that is running, or may be about to."""
+    pipeline = link_of(relay).pipeline
+    if not pipeline.copying_in and not pipeline.owed:
+        drop_message(relay, data, start, stop)
+    return True
+
+
+def on_copy_end(relay: Relay, data: bytes, start: int, stop: int) -> bool:
+    """CopyDone or CopyFail: from here on the server answers Sync again."""
+    pipeline = link_of(relay).pipeline
+    if pipeline.copying_in:
+        pipeline.copying_in = False
+    elif pipeline.owed:
+        # Sent before the server said it is ready for data: remember where the data ended.
+        pipeline.owed.append(Owed(FrontendTag.COPY_DONE, FAKE))
+    else:
+        drop_message(relay, data, start, stop)
+    return True
+
+
+def on_terminate(relay: Relay, data: bytes, start: int, stop: int) -> bool:
+    """The client leaves; the backend does not."""
+    relay.goodbye = True
+    drop_message(relay, data, start, stop)
+    return True

@@ -1,0 +1,129 @@
+"""What the server is asked at the end of a lease: the session's settings, and what still pins.
+
+Words in the client's texts only raise the suspicion; the truth is read from the server while
+the backend is held, behind the client's own messages. Its answers are dropped.
+"""
+
+from __future__ import annotations
+
+from protocol import frontend
+from protocol.pipeline import DROP, Owed
+from protocol.tags import BackendTag, FrontendTag
+from trio_pool.pins import ASKED_ABOUT, SUSPECT, UNREAD, Pin
+from trio_pool.relay.effects import Question
+from trio_pool.relay.pins import QUESTION
+from trio_pool.relay.state import BackendState, Relay
+from trio_pool.settings import decode_answer
+
+
+class SettingsRead(Question):
+    """Our own question for the session's settings, at the end of a lease that may set some."""
+
+    __slots__ = ("relay", "backend", "found")
+
+    def __init__(self, relay: Relay, backend: BackendState):
+        super().__init__()
+        self.relay = relay
+        self.backend = backend
+        self.found: dict[bytes, bytes] = {}
+
+    def heard(self, tag: int, body: bytes) -> None:
+        if tag == BackendTag.DATA_ROW:
+            name, value = decode_answer(body)
+            if (name, value) not in self.backend.settings.unset:
+                self.found[name] = value
+
+    def settled(self) -> None:
+        relay = self.relay
+        if self.broken:
+            # The client keeps its backend, and is asked again when it has said more.
+            relay.settings_suspect = True
+            if all(pin.reason != UNREAD for pin in relay.pins):
+                relay.pins += (Pin(UNREAD, ""),)
+            return
+        self.backend.settings.read(self.found)
+        relay.settings.read(self.found)
+        for pin in relay.pins:
+            pin.over = pin.over or pin.reason == UNREAD
+
+    def failed(self) -> None:
+        self.backend.spoiled = "its settings could not be read"
+
+    def skipped(self) -> None:
+        self.failed()
+
+
+def ask_what_is_left(relay: Relay, backend: BackendState) -> bool:
+    """Ask all that is not known, in one round trip; False when there is nothing to ask."""
+    unread = any(pin.reason == UNREAD and not pin.over for pin in relay.pins)
+    pins = bool(relay.pins) and relay.pins_suspect
+    settings = relay.settings_suspect and (pins or not unread)
+    relay.pins_suspect = False
+    if settings:
+        ask_for_settings(relay, backend)
+    if pins:
+        ask_for_pins(relay, backend)
+    return settings or pins
+
+
+def ask_for_settings(relay: Relay, backend: BackendState) -> None:
+    """Read the truth about the session's settings before the backend changes hands."""
+    relay.settings_suspect = False
+    relay.counters.questions += 1
+    relay.to_server.append(frontend.query(relay.settings.question))
+    effect = SettingsRead(relay, backend)
+    entry = Owed(FrontendTag.QUERY, DROP, effect)
+    backend.pipeline.owe_closing(entry)
+    backend.statements.unnamed = None
+    # What the client prepares next is understood under settings that are not known yet.
+    relay.hold_for(entry)
+
+
+class PinsRead(Question):
+    """Our own question what state is left that pins the client."""
+
+    __slots__ = ("relay", "backend", "left", "values")
+
+    def __init__(self, relay: Relay, backend: BackendState):
+        super().__init__()
+        self.relay = relay
+        self.backend = backend
+        self.left: set[str] = set()
+        # What the client had set when it was asked.
+        self.values = relay.settings.values
+
+    def heard(self, tag: int, body: bytes) -> None:
+        if tag == BackendTag.DATA_ROW:
+            self.left.add(body[6:].decode())
+
+    def settled(self) -> None:
+        if self.broken:
+            return
+        pins = self.relay.pins
+        for pin in pins:
+            pin.over |= pin.reason in ASKED_ABOUT and pin.reason not in self.left
+        known = {pin.reason for pin in pins}
+        said = pins[-1].statement if pins else ""
+        found = sorted(self.left - known - self.relay.pool.pin_policy.warned)
+        for reason in found:
+            self.relay.counters.pin(reason)
+            self.relay.pins += (Pin(reason, said),)
+        guilty = bool(found) or self.relay.settings.values is not self.values
+        for pin in pins:
+            if pin.reason == SUSPECT:
+                pin.over = True
+                self.relay.pool.functions.learn(pin.calls, guilty)
+
+    def failed(self) -> None:
+        """The client keeps its backend: that is never wrong."""
+
+
+def ask_for_pins(relay: Relay, backend: BackendState) -> None:
+    """Ask whether the client still needs this very backend."""
+    relay.pins_suspect = False
+    relay.counters.questions += 1
+    relay.to_server.append(frontend.query(QUESTION))
+    entry = Owed(FrontendTag.QUERY, DROP, PinsRead(relay, backend))
+    backend.pipeline.owe_closing(entry)
+    backend.statements.unnamed = None
+    relay.hold_for(entry)

@@ -1,0 +1,184 @@
+"""What a server says besides rows and plain successes: errors, reports, answers to our own asking.
+
+Each message here shares the fate of the request at the head of the ledger: it is relayed,
+dropped because we asked, or written anew in the client's terms.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.backend import command_complete
+from protocol.errors import ProtocolViolation
+from protocol.framing import HEADER_BYTES
+from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW, Effect
+from protocol.tags import BackendTag
+from trio_pool.relay.aside import Aside
+from trio_pool.relay.effects import (
+    Description,
+    DuplicateParse,
+    Question,
+    Replay,
+    StalePlan,
+    UnderAlias,
+)
+from trio_pool.relay.healing import heal
+from trio_pool.relay.indirect import Execution
+from trio_pool.relay.reports import rename
+from trio_pool.relay.simple import PlannedQuery
+from trio_pool.relay.state import BackendState, Relay, emit_fakes, remember_aliases
+from trio_pool.relay.words import CACHED_PLAN
+
+_ASYNCHRONOUS: Final = bytes(
+    [BackendTag.NOTICE, BackendTag.PARAMETER_STATUS, BackendTag.NOTIFICATION]
+)
+_ALL_GONE: Final = (b"DEALLOCATE ALL\0", b"DISCARD ALL\0")
+
+
+def out_of_turn(tag: int) -> ProtocolViolation:
+    """The violation of a server that says what nobody asked for."""
+    return ProtocolViolation(f"server sent message type {tag} that nothing asked for")
+
+
+def take_message(
+    relay: Relay, backend: BackendState, tag: int, data: bytes, start: int, stop: int
+) -> None:
+    """Handle the message data[start:stop]; raises ProtocolViolation for one out of turn."""
+    pipeline = backend.pipeline
+    if tag == BackendTag.ERROR:
+        _take_error(relay, backend, data, start, stop)
+    elif tag in _ASYNCHRONOUS:
+        _take_asynchronous(relay, backend, tag, data, start, stop)
+    elif pipeline.owed:
+        _take_reply(relay, backend, tag, data, start, stop)
+    else:
+        raise out_of_turn(tag)
+    if pipeline.owed and pipeline.owed[0].fate == FAKE:
+        relay.cut_down(data, max(stop, relay.down_run))
+        emit_fakes(relay, pipeline)
+
+
+def _take_reply(
+    relay: Relay, backend: BackendState, tag: int, data: bytes, start: int, stop: int
+) -> None:
+    """An answer to the request at the head, which may have believed something."""
+    pipeline = backend.pipeline
+    head = pipeline.owed[0]
+    role = REPLY_ROLE[(head.kind << 8) | tag]
+    if head.fate == DROP:
+        relay.drop_down(data, start, stop)
+    effect = head.effect
+    if effect is not None:
+        effect.heard(tag, data[start + HEADER_BYTES : stop])
+    if tag == BackendTag.COMMAND_COMPLETE:
+        watch_tag(relay, backend, data, start, stop)
+    if role == ENDS:
+        if tag == BackendTag.READY_FOR_QUERY:
+            pipeline.ready(data[start + HEADER_BYTES])
+            if head.fate != DROP:
+                relay.counters.queries += 1
+        pipeline.settle()
+    elif role not in (ACCOMPANIES, ROW):
+        raise out_of_turn(tag)
+    elif tag == BackendTag.COPY_IN:
+        pipeline.copy_in_begins()
+
+
+def watch_tag(relay: Relay, backend: BackendState, data: bytes, start: int, stop: int) -> None:
+    """DEALLOCATE ALL and DISCARD ALL, however they were said, leave no statement behind.
+
+    The DO that stands for a RESET shows the tag of what it stands for.
+    """
+    if data[start + 5] != 0x44:
+        return
+    said = data[start + HEADER_BYTES : stop]
+    if said == b"DO\0":
+        effect = backend.pipeline.owed[0].effect
+        own = effect.tag if isinstance(effect, (PlannedQuery, Execution)) else None
+        if own is not None:
+            relay.drop_down(data, start, stop)
+            relay.to_client.append(command_complete(own))
+        return
+    if said not in _ALL_GONE:
+        return
+    client = relay.client
+    remember_aliases(relay, backend)
+    for name in list(client.names):
+        pending = client.tentative.get(name)
+        if pending is None or not pending.open:
+            client.take(name)
+    backend.statements.forget_all()
+    if data[start + 5 : start + 8] == b"DIS":
+        backend.settings.reset()
+
+
+def _take_asynchronous(
+    relay: Relay, backend: BackendState, tag: int, data: bytes, start: int, stop: int
+) -> None:
+    hidden = bool(backend.pipeline.owed) and backend.pipeline.owed[0].fate == DROP
+    if tag == BackendTag.PARAMETER_STATUS:
+        name, _, value = data[start + HEADER_BYTES : stop - 1].partition(b"\0")
+        if not (hidden and isinstance(backend.pipeline.owed[0].effect, Aside)):
+            backend.settings.reported(name, value)
+            relay.settings.reported(name, value)
+            backend.settings.environment = None
+    elif tag == BackendTag.NOTICE and not hidden:
+        body = data[start + HEADER_BYTES : stop]
+        if relay.pool.prefix in body:
+            relay.drop_down(data, start, stop)
+            _append_report(relay, BackendTag.NOTICE, rename(relay, body))
+    if hidden and tag != BackendTag.NOTIFICATION:
+        relay.drop_down(data, start, stop)
+
+
+def _take_error(relay: Relay, backend: BackendState, data: bytes, start: int, stop: int) -> None:
+    """The error goes to the client, whoever asked: a replay's answers the message behind it."""
+    pipeline = backend.pipeline
+    body = data[start + HEADER_BYTES : stop]
+    head = pipeline.owed[0] if pipeline.owed else None
+    if head is not None and isinstance(head.effect, Replay):
+        before = head.effect.precedes_error()
+        if before and b"C25P02\0" not in body:
+            relay.cut_down(data, start)
+            relay.to_client.append(before)
+    mendable = relay.pool.prefix in body and not relay.to_client
+    if mendable and head is not None and heal(relay, backend, body):
+        relay.drop_down(data, start, stop)
+        return
+    if head is not None and isinstance(head.effect, Description) and head.effect.alone:
+        relay.drop_down(data, start, stop)
+        pipeline.fail()
+        return
+    if head is not None and isinstance(head.effect, Question) and b"VERROR\0" in body:
+        head.effect.broken = True
+        relay.drop_down(data, start, stop)
+        pipeline.fail()
+        return
+    edited = _edited(relay, head.effect if head is not None else None, body)
+    if edited is not body:
+        relay.drop_down(data, start, stop)
+        _append_report(relay, BackendTag.ERROR, edited)
+    if b"VFATAL\0" in body or b"VPANIC\0" in body:
+        relay.server_gone = True
+        return
+    if head is None:
+        raise ProtocolViolation("server reported an error though nothing is owed")
+    if pipeline.owed and pipeline.owed[0] is head:
+        pipeline.fail()
+
+
+def _edited(relay: Relay, effect: Effect | None, body: bytes) -> bytes:
+    if isinstance(effect, StalePlan):
+        return CACHED_PLAN[HEADER_BYTES:]
+    if isinstance(effect, (PlannedQuery, Execution)):
+        if effect.plan.stale and relay.pool.missing in body:
+            return CACHED_PLAN[HEADER_BYTES:]
+        body = effect.edit_error(body)
+    if relay.pool.prefix in body:
+        own = effect.alias if isinstance(effect, UnderAlias | DuplicateParse) else None
+        return rename(relay, body, own)
+    return body
+
+
+def _append_report(relay: Relay, tag: int, body: bytes) -> None:
+    relay.to_client.append(bytes([tag]) + (len(body) + 4).to_bytes(4, "big") + body)

@@ -1,0 +1,241 @@
+"""From the client to the server: find the messages, hand each to its handler.
+
+Messages pass on in runs, as the very object that was received where nothing needs an edit.
+What is incomplete is kept until it is whole; data of a COPY and the parameters of a large Bind
+are passed on in pieces instead. After an error the server skips to Sync, and so does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from protocol.framing import HEADER_BYTES, LENGTH_MAX, refuse_frontend_header
+from protocol.pipeline import FAKE, PLAIN
+from protocol.tags import FrontendTag
+from trio_pool.relay.binding import on_bind, on_close, on_describe, on_execute
+from trio_pool.relay.flow import (
+    FINISH,
+    drop_message,
+    may_finish,
+    on_copy_data,
+    on_copy_end,
+    on_flush,
+    on_sync,
+    on_terminate,
+)
+from trio_pool.relay.parsing import on_parse
+from trio_pool.relay.simple import on_function_call, on_query
+from trio_pool.relay.state import Relay, emit_fakes
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+Handler = Callable[[Relay, bytes, int, int], bool]
+
+_HANDLERS: Final[dict[int, Handler]] = {
+    FrontendTag.PARSE: on_parse,
+    FrontendTag.BIND: on_bind,
+    FrontendTag.DESCRIBE: on_describe,
+    FrontendTag.EXECUTE: on_execute,
+    FrontendTag.CLOSE: on_close,
+    FrontendTag.SYNC: on_sync,
+    FrontendTag.FLUSH: on_flush,
+    FrontendTag.QUERY: on_query,
+    FrontendTag.FUNCTION_CALL: on_function_call,
+    FrontendTag.COPY_DATA: on_copy_data,
+    FrontendTag.COPY_DONE: on_copy_end,
+    FrontendTag.COPY_FAIL: on_copy_end,
+    FrontendTag.TERMINATE: on_terminate,
+}
+
+# Why names of this module's own: they are looked up once per message.
+_BIND: Final = FrontendTag.BIND
+_DESCRIBE: Final = FrontendTag.DESCRIBE
+_PASSWORD: Final = FrontendTag.PASSWORD
+_QUERY: Final = FrontendTag.QUERY
+_SYNC: Final = FrontendTag.SYNC
+_TERMINATE: Final = FrontendTag.TERMINATE
+
+# More than this is not kept to be said again.
+_REDO_BYTES_MAX: Final = 65_536
+
+# Messages that mean nothing where no backend is held.
+_UNASKING: Final = bytes(
+    [
+        FrontendTag.COPY_DATA,
+        FrontendTag.COPY_DONE,
+        FrontendTag.COPY_FAIL,
+        FrontendTag.PASSWORD,
+        FrontendTag.TERMINATE,
+    ]
+)
+
+# A Bind beyond this size is passed on in pieces once its names are known.
+_STREAM_BYTES: Final = 65_536
+
+
+def take_from_client(relay: Relay, chunk: bytes) -> None:
+    """Handle received bytes; what is to be sent is in relay.to_server and relay.to_client.
+
+    Raises ProtocolViolation for bytes no PostgreSQL server would accept, and an Ending when a
+    limit is reached. The bytes handled before that have been passed on.
+    """
+    if relay.parts:
+        if not _collected(relay, chunk):
+            return
+        chunk = b"".join(relay.parts)
+        relay.parts.clear()
+    relay.wants_backend = False
+    backend = relay.backend
+    fresh = backend is not None and backend.pipeline.fresh
+    relay.run = 0
+    position = 0
+    if relay.up_passing or relay.up_dropping:
+        position = _pass_pending(relay, chunk)
+    try:
+        position = _take_messages(relay, chunk, position)
+    finally:
+        relay.cut(chunk, max(position, relay.run))
+    if fresh or relay.redo:
+        _note_for_redo(relay, chunk, position, fresh)
+    if position < len(chunk):
+        _keep(relay, chunk, position)
+
+
+def asks(chunk: bytes) -> bool:
+    """Whether `chunk` begins with a whole message that a backend must answer."""
+    if len(chunk) < HEADER_BYTES or chunk[0] in _UNASKING:
+        return False
+    length: i64 = (chunk[1] << 24) | (chunk[2] << 16) | (chunk[3] << 8) | chunk[4]
+    return length < len(chunk)
+
+
+def _collected(relay: Relay, chunk: bytes) -> bool:
+    """Add `chunk` to what was kept; whether it can be handled now."""
+    relay.parts.append(chunk)
+    relay.parts_bytes += len(chunk)
+    if relay.parts_bytes < relay.parts_needed or relay.hold is not None:
+        return False
+    return relay.backend is not None or not relay.wants_backend
+
+
+def _note_for_redo(relay: Relay, chunk: bytes, handled: int, fresh: bool) -> None:
+    """Keep what was said since nothing was answered, as long as it is little and whole."""
+    said = chunk if handled == len(chunk) else chunk[:handled]
+    relay.redo = said if fresh else relay.redo + said
+    if relay.up_passing or len(relay.redo) > _REDO_BYTES_MAX:
+        relay.redo = b""
+
+
+def _keep(relay: Relay, chunk: bytes, position: int) -> None:
+    """Keep what could not be handled, and note how much makes a whole message."""
+    rest = chunk[position:]
+    relay.parts = [rest]
+    relay.parts_bytes = len(rest)
+    relay.parts_needed = 0
+    if len(rest) < HEADER_BYTES:
+        relay.parts_needed = HEADER_BYTES
+    else:
+        relay.parts_needed = 1 + int.from_bytes(rest[1:5], "big")
+        if rest[0] == FrontendTag.BIND:
+            relay.parts_needed = min(relay.parts_needed, len(rest) + 1)
+
+
+def _pass_pending(relay: Relay, chunk: bytes) -> int:
+    """The rest of a message whose beginning was passed on, or dropped, already."""
+    if relay.up_passing:
+        passed = min(relay.up_passing, len(chunk))
+        relay.up_passing -= passed
+        return passed
+    dropped = min(relay.up_dropping, len(chunk))
+    relay.up_dropping -= dropped
+    relay.run = dropped
+    return dropped
+
+
+def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
+    """Handle messages from `position` on; returns where the unhandled rest begins."""
+    backend = relay.backend
+    end: i64 = len(data)
+    while position + 5 <= end and relay.hold is None and not relay.goodbye:
+        tag: i64 = data[position]
+        length: i64 = (
+            (data[position + 1] << 24)
+            | (data[position + 2] << 16)
+            | (data[position + 3] << 8)
+            | data[position + 4]
+        )
+        stop: i64 = position + 1 + length
+        if length < 4 or length > LENGTH_MAX[tag] or tag == _PASSWORD:
+            refuse_frontend_header(tag, length)
+        if stop > end and not _may_begin(tag, data, position, length):
+            break
+        if backend is None:
+            if not _without_backend(relay, tag, data, position, stop):
+                break
+        elif backend.pipeline.skipping and tag != _SYNC and tag != _TERMINATE:
+            _skip(relay, tag, data, position, stop)
+        elif tag == _SYNC:
+            on_sync(relay, data, position, stop)
+        elif tag == _DESCRIBE and data.startswith(FINISH, position) and may_finish(relay):
+            backend.pipeline.owe_finish()
+            stop = position + len(FINISH)
+        else:
+            if tag == _BIND:
+                handled = on_bind(relay, data, position, stop)
+            elif tag == _QUERY:
+                handled = on_query(relay, data, position, stop)
+            else:
+                handled = _HANDLERS[tag](relay, data, position, stop)
+            if not handled:
+                break
+            owed = backend.pipeline.owed
+            if owed and owed[0].fate == FAKE:
+                emit_fakes(relay, backend.pipeline)
+        if stop > end:
+            _go_on_later(relay, stop - end, end)
+            return end
+        position = stop
+    return position
+
+
+def _may_begin(tag: int, data: bytes, position: int, length: int) -> bool:
+    """Whether an incomplete message can be passed on from its beginning."""
+    if tag == FrontendTag.COPY_DATA:
+        return True
+    if tag != FrontendTag.BIND or length < _STREAM_BYTES:
+        return False
+    portal_stop = data.find(b"\0", position + HEADER_BYTES)
+    return portal_stop >= 0 and data.find(b"\0", portal_stop + 1) >= 0
+
+
+def _go_on_later(relay: Relay, missing: int, end: int) -> None:
+    if relay.run > end:
+        # The handler dropped the whole message, of which the rest is still to come.
+        relay.run = end
+        relay.up_dropping = missing
+    else:
+        relay.up_passing = missing
+
+
+def _without_backend(relay: Relay, tag: int, data: bytes, position: int, stop: int) -> bool:
+    """Without a backend: leave, ignore what a server ignores, or ask for one."""
+    if tag == FrontendTag.TERMINATE:
+        relay.goodbye = True
+    elif tag not in _UNASKING:
+        relay.wants_backend = True
+        return False
+    drop_message(relay, data, position, stop)
+    return True
+
+
+def _skip(relay: Relay, tag: int, data: bytes, position: int, stop: int) -> None:
+    """The server would ignore this message; a Query whose replay failed ends in a Sync."""
+    drop_message(relay, data, position, stop)
+    if tag == FrontendTag.QUERY and relay.query_refused:
+        relay.query_refused = False
+        assert relay.backend is not None
+        relay.backend.pipeline.skipping = False
+        relay.to_server.append(b"S\0\0\0\x04")
+        relay.backend.pipeline.owe_closing(PLAIN[FrontendTag.SYNC])

@@ -1,0 +1,389 @@
+"""One client after its login: its relay, its wire, and the backend it may hold.
+
+The methods are called from the sweep: they never wait. `end` is the one way out, idempotent,
+and gives everything back in the same breath; the session's task (trio_pool.server) then wakes,
+says goodbye and closes. A session that is too young to have a task is left to its `host`. Law: a
+decision to lend or release is made and carried out without an await in between.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from protocol.errors import ProtocolViolation
+from trio_pool.backend import Backend
+from trio_pool.errors import (
+    ClientViolation,
+    Ending,
+    ServerBroken,
+    ServerSaidFatal,
+    SessionFailed,
+    StatementModeTransaction,
+)
+from trio_pool.pinned import end_pins, settle_pins
+from trio_pool.pins import LOAD
+from trio_pool.pool import Pool
+from trio_pool.relay import (
+    Relay,
+    ask_about_prepared,
+    ask_what_is_left,
+    asks,
+    attach,
+    detach,
+    proceed,
+    take_from_client,
+    take_from_server,
+)
+from trio_pool.switchboard import Bell
+from trio_pool.wire import UNSENT_BYTES_MAX, Wire
+
+log = logging.getLogger(__name__)
+
+# What ends every kind of state that a pin is for.
+WIPE = "DISCARD ALL"
+
+# Client bytes kept while it waits for a backend or an answer; beyond, it is not read from.
+_KEPT_BYTES_MAX = 65_536
+
+
+class Host(Protocol):
+    """Who answers for a session that has no task yet."""
+
+    def ended(self, session: Session) -> None:
+        """It has ended, and has given everything back but its wire."""
+
+
+class Session:
+    """The turn of a client's wire, and a Holder of backends."""
+
+    __slots__ = (
+        "number",
+        "cancel_key",
+        "user",
+        "connected_at",
+        "pool",
+        "relay",
+        "wire",
+        "backend",
+        "waiting_since",
+        "active_at",
+        "draining",
+        "leaving",
+        "ended",
+        "host",
+        "ending",
+        "quiet_end",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        pool: Pool,
+        relay: Relay,
+        wire: Wire,
+        cancel_key: bytes,
+    ) -> None:
+        self.number = number
+        self.cancel_key = cancel_key
+        # Who logged in; backends may be another's (user= of a database).
+        self.user = pool.user
+        self.connected_at = pool.now
+        self.pool = pool
+        self.relay = relay
+        self.backend: Backend | None = None
+        self.waiting_since = 0.0
+        self.active_at = pool.now
+        self.draining: Ending | None = None
+        # The client has said its last: what it has asked for is still carried out.
+        self.leaving = False
+        self.ended = Bell()
+        # Who is told of the end while no task waits for it.
+        self.host: Host | None = None
+        # Why it ended; None when the client simply left.
+        self.ending: Ending | None = None
+        # The client sits in the middle of a message: no word of ours can reach it.
+        self.quiet_end = False
+        self.wire = wire
+        wire.turn = self
+
+    # The client's wire.
+
+    def on_bytes(self, data: bytes) -> None:
+        """The client sent bytes."""
+        relay = self.relay
+        self.active_at = self.pool.now
+        if relay.pins:
+            relay.pins_suspect = True
+        try:
+            if self.backend is None and self.pool.idle and not relay.parts and asks(data):
+                self._borrow()
+            take_from_client(relay, data)
+        except ProtocolViolation as violation:
+            self._send()
+            self.end(ClientViolation(violation.message, violation.hint))
+            return
+        except Ending as ending:
+            self._send()
+            self.end(ending)
+            return
+        self._carry_on()
+
+    def _borrow(self) -> None:
+        """A backend is idle: the client has it before it knows that it needs it."""
+        backend = self.pool.lend_idle(self)
+        self.backend = backend
+        attach(self.relay, backend.state)
+
+    def on_closed(self) -> None:
+        """The client says no more; as at a server, what it has said before still counts."""
+        if self.leaving or self.wire.broken:
+            self.end(None)
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        self.leaving = True
+        self._end_if_done()
+        if not self.ended.is_set():
+            self.wire.pause()
+
+    def _end_if_done(self) -> None:
+        """A client that leaves is gone once nothing it has asked for is outstanding."""
+        backend = self.backend
+        if backend is None:
+            done = not self.waiting_since
+        else:
+            pipeline = backend.state.pipeline
+            cut_short = pipeline.copying_in or self.relay.up_passing > 0
+            # Without a Sync to come, what is owed beyond the last one never will be.
+            done = cut_short or pipeline.status_known() or self.wire.broken
+        if done:
+            self.end(None)
+
+    def on_drained(self) -> None:
+        """The client has taken all bytes."""
+        if self.backend is not None:
+            self.backend.wire.resume()
+
+    def on_failure(self, failure: Exception) -> None:
+        """A bug of ours, logged by the switchboard."""
+        self.end(SessionFailed())
+
+    def _carry_on(self) -> None:
+        """Send what the relay has decided, and give it what it asks for."""
+        relay = self.relay
+        if relay.wants_backend and self.backend is None:
+            if self.waiting_since == 0.0:
+                self.pool.request(self)
+            elif relay.parts_bytes > _KEPT_BYTES_MAX:
+                self.wire.pause()
+            return
+        self._send()
+        if relay.goodbye and not self.leaving:
+            self._leave()
+            return
+        if relay.hold is not None and relay.parts_bytes > _KEPT_BYTES_MAX:
+            self.wire.pause()
+
+    def _send(self) -> None:
+        """Put both directions, and stop reading from whoever is faster than the other."""
+        relay, backend = self.relay, self.backend
+        if relay.to_client:
+            pieces = relay.to_client
+            self.wire.put(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
+            if self.wire.unsent_bytes > UNSENT_BYTES_MAX and backend is not None:
+                backend.wire.pause()
+        if relay.to_server and backend is not None:
+            pieces = relay.to_server
+            backend.wire.put(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
+            if backend.wire.unsent_bytes > UNSENT_BYTES_MAX:
+                self.wire.pause()
+
+    # The backend.
+
+    def granted(self, backend: Backend) -> None:
+        """A backend is ours: what the client has been waiting to say is said now."""
+        self.backend = backend
+        self.waiting_since = 0.0
+        self.active_at = self.pool.now
+        if not self.wire.reading and not self.leaving:
+            self.wire.resume()
+        try:
+            attach(self.relay, backend.state)
+        except ProtocolViolation as violation:
+            self.end(ClientViolation(violation.message, violation.hint))
+            return
+        except Ending as ending:
+            self.end(ending)
+            return
+        self._carry_on()
+
+    def heard(self, data: bytes) -> None:
+        """The server sent bytes for this client."""
+        relay, backend = self.relay, self.backend
+        if backend is None:
+            return
+        self.active_at = self.pool.now
+        try:
+            take_from_server(relay, data)
+        except ProtocolViolation as violation:
+            log.warning("backend discarded backend=%d: %s", backend.number, violation)
+            backend.state.spoiled = "it broke the protocol"
+            self._send()
+            self.end(ServerBroken())
+            return
+        if relay.server_gone:
+            backend.state.spoiled = "the server ended it"
+            self._send()
+            self.end(ServerSaidFatal())
+            return
+        if relay.resume:
+            self._resume()
+            if self.ended.is_set():
+                return
+        if relay.to_client or relay.to_server:
+            self._send()
+        if self.leaving:
+            self._end_if_done()
+        elif backend.state.pipeline.owed:
+            return
+        elif relay.releasable:
+            self._release(backend)
+        elif self.pool.statement_mode and self._in_transaction(backend):
+            self.end(StatementModeTransaction())
+
+    def _resume(self) -> None:
+        if not self.wire.reading and not self.leaving:
+            self.wire.resume()
+        try:
+            proceed(self.relay)
+        except ProtocolViolation as violation:
+            self._send()
+            self.end(ClientViolation(violation.message, violation.hint))
+            return
+        except Ending as ending:
+            self._send()
+            self.end(ending)
+            return
+        self._carry_on()
+
+    @staticmethod
+    def _in_transaction(backend: Backend) -> bool:
+        pipeline = backend.state.pipeline
+        return not pipeline.owed and not pipeline.segment_open and pipeline.status == ord("T")
+
+    def _release(self, backend: Backend) -> None:
+        """The transaction is over: the backend goes to whoever is next."""
+        if self.draining is not None:
+            self.end(self.draining)
+            return
+        if self.pool.session_mode:
+            self.relay.counters.kept += 1
+            return
+        if backend.wire.sending:
+            return
+        if self.relay.unasked:
+            ask_about_prepared(self.relay, backend.state)
+            self._send()
+            return
+        if self.relay.settings_suspect or self.relay.pins:
+            settle_pins(self.relay, self.number, self.pool)
+            if ask_what_is_left(self.relay, backend.state):
+                self._send()
+                return
+            if self.relay.pins:
+                self.relay.counters.kept += 1
+                return
+        if not backend.wire.reading:
+            backend.wire.resume()
+        detach(self.relay)
+        self.backend = None
+        if not self.wire.reading and not self.leaving:
+            self.wire.resume()
+        if self.pool.resets_always:
+            self.pool.reset(backend, self.pool.settings.server_reset_query)
+        else:
+            self.pool.give_back(backend)
+
+    def backend_drained(self) -> None:
+        """The server has taken all bytes: the client may send more."""
+        if not self.leaving:
+            self.wire.resume()
+        backend = self.backend
+        if backend is not None and self.relay.releasable:
+            self._release(backend)
+
+    def backend_lost(self, why: Ending) -> None:
+        """The backend died under this client (and is discarded already)."""
+        self.backend = None
+        if self.relay.backend is not None:
+            detach(self.relay)
+        self.quiet_end = self.relay.mid_message
+        self.end(why)
+
+    def refused(self, why: Ending) -> None:
+        """There will be no backend."""
+        self.waiting_since = 0.0
+        self.end(why)
+
+    def no_longer_waits(self) -> None:
+        """What it waited with was refused: it leaves the line, and goes on with what follows."""
+        self.waiting_since = 0.0
+        self.pool.withdraw(self)
+        self._send()
+        self.on_bytes(b"")
+
+    # The end.
+
+    def drain(self, why: Ending) -> None:
+        """End at the next transaction boundary, which may be now."""
+        self.draining = why
+        if self.backend is None or self.relay.releasable:
+            self.end(why)
+
+    def end(self, why: Ending | None) -> None:
+        """Give everything back at once; the session's task does the rest. Idempotent."""
+        if self.ended.is_set():
+            return
+        self.ending = why
+        if self.waiting_since:
+            self.waiting_since = 0.0
+            self.pool.withdraw(self)
+        backend = self.backend
+        if backend is not None:
+            self.backend = None
+            self.quiet_end = self.quiet_end or self.relay.mid_message
+            clean = self.relay.releasable and not backend.wire.sending
+            # Settings nobody has read yet go with a reset, or with the backend.
+            clean = clean and (not self.relay.settings_suspect or bool(self.relay.pins))
+            detach(self.relay)
+            self._part_from(backend, clean)
+        self.ended.set()
+        if self.host is not None:
+            self.host.ended(self)
+        else:
+            self.wire.pause()
+
+    def _part_from(self, backend: Backend, clean: bool) -> None:
+        if not clean:
+            # Whatever it was doing, the server rolls it back, as when a client vanishes.
+            self.pool.discard(backend)
+            return
+        if not backend.wire.reading:
+            backend.wire.resume()
+        settings = self.pool.settings
+        pins = self.relay.pins
+        if pins:
+            end_pins(self.relay, self.number, self.pool)
+        if any(pin.reason == LOAD for pin in pins):
+            # Nothing takes a library out of a process again.
+            self.pool.discard(backend)
+        elif pins:
+            self.pool.reset(backend, WIPE)
+        elif self.pool.session_mode or settings.server_reset_query_always:
+            self.pool.reset(backend, settings.server_reset_query)
+        else:
+            self.pool.give_back(backend)

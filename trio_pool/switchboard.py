@@ -1,0 +1,225 @@
+"""One task that turns every ready connection in one sweep.
+
+Every connected client and backend is registered once in a poller of our own; the poller's
+descriptor is what Trio waits for. When it wakes, each ready wire is read and its turn called,
+synchronously: the relay decides, the other wire is put to. No task is scheduled for a
+transaction that needs no waiting, which is where the time goes otherwise.
+
+Law: nothing called from a sweep may wait. A turn that raises is a bug: it is logged and ends
+what that wire belongs to, and nobody else notices.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import selectors
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import trio
+
+from trio_pool.wire import Wire
+
+log = logging.getLogger(__name__)
+
+_IN: Final = 1
+_OUT: Final = 4
+# After so many sweeps in a row, or wires turned in them, other tasks get their turn: some two
+# milliseconds at the most.
+_SWEEPS_MAX: Final = 64
+_TURNS_MAX: Final = 128
+# For so long a sweep waits for the next thing to happen, where the loop is ours alone: between a
+# query and its answer there is less time than it takes Trio to go to sleep and wake up again.
+_LINGER_SECONDS: Final = 0.001
+
+
+class Poller(Protocol):
+    """What epoll offers, and what is made of kqueue elsewhere."""
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when anything is ready."""
+
+    def register(self, descriptor: int, mask: int, /) -> None:
+        """Begin to watch."""
+
+    def modify(self, descriptor: int, mask: int, /) -> None:
+        """Watch for something else."""
+
+    def unregister(self, descriptor: int, /) -> None:
+        """Stop to watch."""
+
+    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
+        """(descriptor, mask) of what is ready."""
+
+    def close(self) -> None:
+        """Release the descriptor."""
+
+
+def new_poller() -> Poller:
+    """The best poller of this system."""
+    if sys.platform == "linux":
+        return select.epoll()
+    return _SelectorPoller()
+
+
+class _SelectorPoller:
+    """The same over the standard library's selector, for systems without epoll."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+
+    def fileno(self) -> int:
+        fileno: int = self._selector.fileno()
+        return fileno
+
+    def register(self, descriptor: int, mask: int, /) -> None:
+        if mask:
+            self._selector.register(descriptor, _to_events(mask))
+
+    def modify(self, descriptor: int, mask: int, /) -> None:
+        known = descriptor in self._selector.get_map()
+        if known:
+            self._selector.unregister(descriptor)
+        self.register(descriptor, mask)
+
+    def unregister(self, descriptor: int, /) -> None:
+        if descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+
+    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
+        return [(key.fd, _to_mask(events)) for key, events in self._selector.select(timeout)]
+
+    def close(self) -> None:
+        self._selector.close()
+
+
+def _to_events(mask: int) -> int:
+    readable = selectors.EVENT_READ if mask & _IN else 0
+    return readable | (selectors.EVENT_WRITE if mask & _OUT else 0)
+
+
+def _to_mask(events: int) -> int:
+    readable = _IN if events & selectors.EVENT_READ else 0
+    return readable | (_OUT if events & selectors.EVENT_WRITE else 0)
+
+
+class Bell:
+    """Rung once, it wakes the one task that waits for it.
+
+    An Event for a tenth of the memory, which counts where thousands of tasks are parked.
+    """
+
+    __slots__ = ("_rung", "_sleeper")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._sleeper: trio.lowlevel.Task | None = None
+
+    def is_set(self) -> bool:
+        """Whether `set` was called."""
+        return self._rung
+
+    def set(self) -> None:
+        """Ring; whoever waits wakes up. Idempotent."""
+        self._rung = True
+        sleeper, self._sleeper = self._sleeper, None
+        if sleeper is not None:
+            trio.lowlevel.reschedule(sleeper)
+
+    def wait(self) -> Awaitable[object]:
+        """To be awaited at once, by one task; a checkpoint."""
+        # Why no coroutine of our own: its frame would be kept for as long as the task is parked.
+        if self._rung:
+            return trio.lowlevel.checkpoint()  # noqa: ASYNC105
+        assert self._sleeper is None, "somebody waits already"
+        self._sleeper = trio.lowlevel.current_task()
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105
+
+    def _abort(self, _: trio.lowlevel.RaiseCancelT) -> trio.lowlevel.Abort:
+        self._sleeper = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class Switchboard:
+    """Registers wires and turns them. `run` serves until it is cancelled."""
+
+    __slots__ = ("_poller", "_wires", "_others", "_linger_seconds")
+
+    def __init__(self, dedicated: bool = False) -> None:
+        """`dedicated`: no program's tasks share this Trio run, which may then be kept waiting."""
+        self._linger_seconds = _LINGER_SECONDS if dedicated else 0.0
+        self._poller = new_poller()
+        self._wires: dict[int, Wire] = {}
+        self._others: dict[int, Callable[[], None]] = {}
+
+    def register(self, wire: Wire) -> None:
+        """`wire` takes part from now on."""
+        self._wires[wire.descriptor] = wire
+        self._poller.register(wire.descriptor, _IN)
+
+    def unregister(self, wire: Wire) -> None:
+        """`wire` no longer takes part."""
+        if self._wires.pop(wire.descriptor, None) is not None:
+            self._poller.unregister(wire.descriptor)
+
+    def watch(self, wire: Wire) -> None:
+        """What `wire` waits for has changed."""
+        mask = (_IN if wire.reading else 0) | (_OUT if wire.sending else 0)
+        self._poller.modify(wire.descriptor, mask)
+
+    def attend(self, descriptor: int, call: Callable[[], None]) -> None:
+        """Call `call` in every sweep that finds `descriptor` readable: a listening socket."""
+        self._others[descriptor] = call
+        self._poller.register(descriptor, _IN)
+
+    def neglect(self, descriptor: int) -> None:
+        """The opposite of `attend`. Idempotent."""
+        if self._others.pop(descriptor, None) is not None:
+            self._poller.unregister(descriptor)
+
+    async def run(self) -> None:
+        """Turn ready wires for ever."""
+        while True:
+            await trio.lowlevel.wait_readable(self._poller.fileno())
+            self._turn_while_busy()
+
+    def _turn_while_busy(self) -> None:
+        """Sweep until nothing happens any more, or until it is the turn of other tasks."""
+        turned = 0
+        for _ in range(_SWEEPS_MAX):
+            count = self.sweep()
+            turned += count
+            if not count or turned > _TURNS_MAX:
+                return
+
+    def close(self) -> None:
+        """Release the poller; every wire must have left."""
+        self._poller.close()
+
+    def sweep(self) -> int:
+        """Turn every wire that is ready; how many were."""
+        ready = self._poller.poll(self._linger_seconds)
+        wires = self._wires
+        for descriptor, mask in ready:
+            wire = wires.get(descriptor)
+            if wire is None:
+                # No wire, or an earlier turn of this very sweep closed it.
+                call = self._others.get(descriptor)
+                if call is not None:
+                    call()
+                continue
+            try:
+                if mask == _IN and wire.reading:
+                    wire.read()
+                    continue
+                if mask & _OUT:
+                    wire.drain()
+                # A hang-up is reported even while reading is paused.
+                if not wire.closed and (mask & _IN and wire.reading or mask & ~(_IN | _OUT)):
+                    wire.read()
+            except Exception as failure:
+                log.exception("a turn failed descriptor=%d", descriptor)
+                wire.turn.on_failure(failure)
+        return len(ready)

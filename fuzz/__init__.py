@@ -1,0 +1,1 @@
+"""Fuzz targets: one module for each parser that reads bytes from strangers."""

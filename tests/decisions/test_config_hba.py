@@ -1,0 +1,82 @@
+"""auth_hba_file and auth_ident_file: which line fits, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trio_pool.config import ConfigError, Hba, Visit
+from trio_pool.config.hba import parse_hba, parse_ident
+
+FILE = Path("/etc/hba")
+TEXT = """
+# TYPE    DATABASE        USER        ADDRESS              METHOD
+local     all             all                              peer map=local
+hostssl   shop,"all"      anna, ben   10.0.0.0/8           cert
+hostnossl all             all         10.0.0.0 255.0.0.0   reject
+host      sameuser        all         all                  md5
+host      replication     all         all                  trust
+host      books           @team       ::1/128              scram-sha-256   # the team
+host      all             "all"       127.0.0.1/32         password
+"""
+
+
+def method(visit: Visit) -> str | None:
+    rule = Hba(parse_hba(TEXT, FILE, lambda _: "carla, dora\n")).rule_for(visit)
+    return None if rule is None else rule.method
+
+
+@pytest.mark.parametrize(
+    ("visit", "expected"),
+    [
+        (Visit("x", "y", None, False), "peer"),
+        (Visit("shop", "anna", "10.1.2.3", True), "cert"),
+        (Visit("all", "ben", "10.1.2.3", True), "cert"),
+        (Visit("shop", "carla", "10.1.2.3", True), None),
+        (Visit("shop", "anna", "10.1.2.3", False), "reject"),
+        (Visit("shop", "anna", "::ffff:10.1.2.3", False), "reject"),
+        (Visit("emil", "emil", "192.0.2.1", False), "md5"),
+        (Visit("emil", "other", "192.0.2.1", False), None),
+        (Visit("books", "dora", "::1", False), "scram-sha-256"),
+        (Visit("books", "emil", "::1", False), None),
+        (Visit("x", "all", "127.0.0.1", False), "password"),
+        (Visit("x", "other", "127.0.0.1", False), None),
+        (Visit("x", "y", "192.0.2.1", False, replication=True), "trust"),
+    ],
+)
+def test_the_first_line_that_fits_decides(visit: Visit, expected: str | None) -> None:
+    assert method(visit) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("hots all all all trust", "did you mean 'host'"),
+        ("host all all", "too short"),
+        ("host all all 10.0.0.0/99 trust", "10.0.0.0/99"),
+        ("host all all example.org trust", "example.org"),
+        ("host all all all ldap", "method 'ldap' is not supported"),
+        ("host all +staff all trust", "+staff is not supported"),
+        ("host samerole all all trust", "samerole is not supported"),
+        ("host all all all md5 clientcert=1", "unknown option 'clientcert'"),
+        ('host all "all all trust', "quote"),
+    ],
+)
+def test_a_line_that_is_not_understood_is_an_error_with_its_place(line: str, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_hba(f"\n{line}\n", FILE, lambda _: "")
+
+    assert says in str(refused.value)
+    assert str(refused.value).startswith("/etc/hba:2: ")
+
+
+def test_a_map_says_who_may_be_whom() -> None:
+    maps = parse_ident("local root postgres\nlocal /^(.*)@example$ \\1\n", Path("/etc/ident"))
+    hba = Hba(parse_hba(TEXT, FILE, lambda _: ""), maps)
+    rule = hba.rules[0]
+
+    assert hba.means(rule, "root", "postgres")
+    assert hba.means(rule, "anna@example", "anna")
+    assert not hba.means(rule, "anna@example", "ben")
+    assert not hba.means(rule, "postgres", "postgres")

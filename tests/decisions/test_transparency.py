@@ -1,0 +1,92 @@
+"""What a client sees through the relay is what one private server would have shown it.
+
+For any conversation of clients who use the same few names, any cutting of the streams, any order
+in which both sides are heard, and any choice of backend at each transaction boundary.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from protocol.frontend import bind, execute, parse, sync
+from tests.model.relayed import ModelPool
+from tests.model.server import ModelServer
+from trio_pool.conform.normalise import forgiving, normalised
+from trio_pool.conform.random_scripts import Segment, scripts
+from trio_pool.conform.replies import Reply, replies_in
+
+CLIENTS = 2
+
+# The portal of a PREPARE that failed is used again after its transaction; meanwhile a Parse took
+# the name that the PREPARE would have.
+PORTAL_OUTLIVED = [
+    Segment(0, parse(b"t", b"prepare a as select * from nowhere") + sync()),
+    Segment(
+        0,
+        bind(statement=b"t")
+        + execute()
+        + sync()
+        + parse(b"a", b"select 'one'")
+        + execute()
+        + sync()
+        + parse(b"a", b"select 'one'")
+        + sync(),
+    ),
+]
+
+choices = st.lists(st.integers(0, 30), max_size=12)
+
+
+def shown(data: bytes, parameters: dict[str, str]) -> tuple[Reply, ...]:
+    """The messages a client was shown; the settings reported on the way are noted."""
+    replies = replies_in(data)
+    for reply in replies:
+        if reply[0] == "S":
+            parameters[str(reply[1])] = str(reply[2])
+    return normalised(replies)
+
+
+def compare(script: list[Segment], pool: ModelPool) -> None:
+    """Play the script through the pool and on private servers, and compare at every step."""
+    private = [ModelServer() for _ in range(CLIENTS)]
+    expected_settings: list[dict[str, str]] = [{} for _ in range(CLIENTS)]
+    seen_settings: list[dict[str, str]] = [{} for _ in range(CLIENTS)]
+    for segment in script:
+        client = segment.client
+        expected = shown(private[client].feed(segment.data), expected_settings[client])
+        seen = shown(pool.says(client, segment.data), seen_settings[client])
+
+        assert forgiving(expected, seen) == expected, f"client {client} said {segment.data!r}"
+        assert pool.mistakes() == [], f"after client {client} said {segment.data!r}"
+    for client in range(CLIENTS):
+        for name, value in expected_settings[client].items():
+            assert seen_settings[client].get(name, value) == value
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=scripts(clients=CLIENTS), choices=choices)
+@example(script=PORTAL_OUTLIVED, choices=[])
+def test_a_client_sees_one_private_server(script: list[Segment], choices: list[int]) -> None:
+    compare(script, ModelPool(CLIENTS, backends=CLIENTS + 1, choices=choices))
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=scripts(clients=CLIENTS), choices=choices)
+def test_a_client_sees_one_private_server_when_backends_keep_one_statement(
+    script: list[Segment], choices: list[int]
+) -> None:
+    compare(script, ModelPool(CLIENTS, CLIENTS + 1, choices, statements_max=1))
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=scripts(clients=CLIENTS), choices=choices)
+def test_no_statement_is_left_on_a_backend_unknown(
+    script: list[Segment], choices: list[int]
+) -> None:
+    pool = ModelPool(CLIENTS, CLIENTS + 1, choices)
+
+    for segment in script:
+        pool.says(segment.client, segment.data)
+
+    assert pool.leaks() == []

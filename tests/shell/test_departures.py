@@ -1,0 +1,83 @@
+"""A client that leaves at once is served like one that waits: what it said is carried out."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol import frontend
+from tests.conftest import StartPool
+from tests.support.pooler import RunningPool
+from tests.support.raw import RawClient
+
+
+@pytest.fixture
+def small(pool: StartPool) -> RunningPool:
+    return pool(default_pool_size=1)
+
+
+def client_of(running: RunningPool) -> RawClient:
+    return RawClient(
+        (running.host, running.port),
+        user=running.user,
+        password=running.password,
+        database=running.database,
+    )
+
+
+@pytest.fixture
+def table(small: RunningPool) -> str:
+    with client_of(small) as maker:
+        maker.ask(frontend.query(b"drop table if exists departed; create table departed (n int)"))
+    return "departed"
+
+
+def holding_the_backend(running: RunningPool) -> RawClient:
+    holder = client_of(running)
+    assert holder.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
+    return holder
+
+
+def test_a_write_is_carried_out_although_its_client_closed_in_the_queue(
+    small: RunningPool, table: str
+) -> None:
+    with holding_the_backend(small) as holder:
+        leaver = client_of(small)
+        leaver.send(frontend.query(f"insert into {table} values (1)".encode()))
+        leaver.close()
+        holder.ask(frontend.query(b"commit"))
+
+        assert holder.rows(f"select n from {table}") == [("1",)]
+
+
+def test_a_goodbye_in_the_same_breath_is_heard_after_the_answer(
+    small: RunningPool, table: str
+) -> None:
+    with client_of(small) as leaver:
+        leaver.send(frontend.query(b"select 1") + frontend.terminate())
+
+        assert [reply[0] for reply in leaver.receive_until_quiet()] == [
+            "T",
+            "D",
+            "C",
+            "Z",
+            "closed",
+        ]
+
+
+def test_a_transaction_left_open_is_rolled_back(small: RunningPool, table: str) -> None:
+    leaver = client_of(small)
+    leaver.send(frontend.query(f"begin; insert into {table} values (1)".encode()))
+    leaver.close()
+
+    with client_of(small) as other:
+        assert other.rows(f"select n from {table}") == []
+
+
+def test_half_a_copy_is_not_committed(small: RunningPool, table: str) -> None:
+    leaver = client_of(small)
+    leaver.ask(frontend.query(f"copy {table} from stdin".encode()), "G")
+    leaver.send(frontend.copy_data(b"1\n"))
+    leaver.close()
+
+    with client_of(small) as other:
+        assert other.rows(f"select n from {table}") == []

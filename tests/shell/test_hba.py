@@ -1,0 +1,98 @@
+"""auth_type = hba on a running pool: each line's method is the one that is asked for."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.console import Operated, serving
+from trio_pool.embedded import LocalServer
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def operated(tmp_path: Path, postgres: LocalServer) -> Operated:
+    made = Operated(tmp_path, postgres)
+    made.settings |= {
+        "auth_type": "hba",
+        "auth_hba_file": str(tmp_path / "hba"),
+        "auth_ident_file": str(tmp_path / "ident"),
+        "unix_socket_dir": str(tmp_path),
+    }
+    (tmp_path / "ident").write_text(f"here {pwd.getpwuid(os.getuid()).pw_name} {postgres.user}\n")
+    return made
+
+
+def allow(operated: Operated, *lines: str) -> None:
+    (operated.path / "hba").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("method", ["trust", "password", "md5", "scram-sha-256"])
+def test_a_line_asks_for_its_method(operated: Operated, method: str) -> None:
+    allow(operated, f"host all all 127.0.0.1/32 {method}")
+    with serving(operated) as running:
+        with running.client() as client:
+            assert client.execute("select 1").fetchone() == (1,)
+        wrong = running.url("postgres").replace(f":{running.postgres.password}@", ":wrong@")
+        if method != "trust":
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                psycopg.connect(wrong)
+
+
+@pytest.mark.parametrize("lines", [["host all all all reject"], ["host other all all trust"], []])
+def test_who_is_rejected_or_not_mentioned_does_not_come_in(
+    operated: Operated, lines: list[str]
+) -> None:
+    allow(operated, *lines)
+    with serving(operated) as running, pytest.raises(psycopg.OperationalError) as refused:
+        running.client()
+
+    assert "login rejected" in str(refused.value)
+
+
+@pytest.mark.parametrize(("option", "welcome"), [("map=here", True), ("", False)])
+def test_peer_takes_the_account_at_the_other_end(
+    operated: Operated, option: str, welcome: bool
+) -> None:
+    allow(operated, f"local all all peer {option}")
+    user = operated.postgres.user
+    if pwd.getpwuid(os.getuid()).pw_name == user:
+        pytest.skip("this account is called like the superuser")
+    with serving(operated) as running:
+        assert running.serving is not None
+        path = next(a for a in running.serving.addresses if isinstance(a, str))
+        place = f"host={operated.path} port={path.rpartition('.')[2]} user={user} dbname=postgres"
+        if welcome:
+            with psycopg.connect(place) as client:
+                assert client.execute("select 1").fetchone() == (1,)
+        else:
+            with pytest.raises(psycopg.OperationalError, match="peer authentication failed"):
+                psycopg.connect(place)
+
+
+def test_without_its_file_hba_lets_nobody_in(operated: Operated) -> None:
+    operated.settings |= {"auth_type": "trust"}
+    with serving(operated) as running:
+        running.client().close()
+        running.tell("SET auth_type = hba")
+        with pytest.raises(psycopg.OperationalError, match="login rejected"):
+            running.client()
+
+
+def test_a_reload_reads_the_file_again_and_refuses_a_broken_one(operated: Operated) -> None:
+    allow(operated, "host all all all scram-sha-256")
+    with serving(operated) as running:
+        allow(operated, "host pgbouncer all all md5", "host all all all reject")
+        running.tell("RELOAD")
+        with pytest.raises(psycopg.OperationalError, match="login rejected"):
+            running.client()
+        allow(operated, "host all all all kerberos")
+        with pytest.raises(psycopg.Error, match="method 'kerberos' is not supported"):
+            running.tell("RELOAD")
+        with pytest.raises(psycopg.OperationalError, match="login rejected"):
+            running.client()

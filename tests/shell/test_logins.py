@@ -1,0 +1,193 @@
+"""Logins: each client is told once, in time, and whoever leaves in the middle is forgotten."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from protocol import frontend, startup
+from protocol.errors import ServerRefused
+from tests.conftest import StartPool
+from tests.support.pooler import RunningPool, config_for, running_pool
+from tests.support.raw import RawClient
+from trio_pool.embedded import LocalServer
+from trio_pool.login import Login
+from trio_pool.session import Session
+
+pytestmark = pytest.mark.postgres
+
+READ_SECONDS = 10.0
+
+
+def said_to(running: RunningPool, *packets: bytes) -> bytes:
+    """Everything a stranger is told who sends these packets and waits."""
+    said = b""
+    with socket.create_connection((running.host, running.port), READ_SECONDS) as stranger:
+        for packet in packets:
+            stranger.sendall(packet)
+        while more := stranger.recv(65536):
+            said += more
+    return said
+
+
+def client_of(running: RunningPool, parameters: Mapping[str, str] | None = None) -> RawClient:
+    return RawClient(
+        (running.host, running.port),
+        user=running.user,
+        password=running.password,
+        database=running.database,
+        parameters=parameters,
+    )
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [(), (b"\0\0",), (startup.ssl_request(),), (startup.startup_message([(b"user", b"x")]),)],
+    ids=["nothing", "half a length", "only a request for TLS", "no password"],
+)
+def test_who_takes_too_long_is_told_so(packets: tuple[bytes, ...], pool: StartPool) -> None:
+    said = said_to(pool(client_login_timeout=0.2), *packets)
+
+    assert said.count(b"\0VFATAL\0") == 1
+    assert b"Mclient_login_timeout\0" in said
+
+
+def test_waiting_for_a_backend_counts_as_login_time(pool: StartPool) -> None:
+    running = pool(default_pool_size=1, client_login_timeout=1.5)
+    with client_of(running) as holder:
+        assert holder.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
+
+        with pytest.raises(ServerRefused, match="client_login_timeout"):
+            client_of(running, parameters={"application_name": "never tried"})
+
+
+@pytest.mark.hard_case(177)
+def test_a_malformed_packet_is_refused_once(pool: StartPool) -> None:
+    said = said_to(pool(), b"\0\0\0\x0c\0\3\0\0user")
+
+    assert said.count(b"\0VFATAL\0") == 1
+
+
+@pytest.mark.hard_case(168)
+def test_a_malformed_cancel_request_is_not_answered(pool: StartPool) -> None:
+    assert (
+        said_to(pool(), b"\0\0\0\x0d" + startup.cancel_request(1, b"four")[4:8] + b"12345") == b""
+    )
+
+
+def test_who_leaves_while_its_settings_are_tried_is_forgotten(pool: StartPool) -> None:
+    running = pool(default_pool_size=1, auth_type="trust")
+    with client_of(running) as holder:
+        assert holder.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
+        for number in range(3):
+            leaver = socket.create_connection((running.host, running.port))
+            pairs = [(b"user", running.user.encode()), (b"application_name", b"%d" % number)]
+            leaver.sendall(startup.startup_message(pairs))
+            leaver.close()
+        holder.ask(frontend.query(b"commit"))
+
+        assert holder.rows("select 'served'") == [("served",)]
+    with client_of(running) as newcomer:
+        assert newcomer.rows("select 'welcome'") == [("welcome",)]
+
+
+def test_what_is_sent_behind_the_startup_packet_is_carried_out(pool: StartPool) -> None:
+    running = pool(auth_type="trust")
+    pairs = [(b"user", running.user.encode()), (b"database", running.database.encode())]
+
+    said = said_to(
+        running,
+        startup.ssl_request()
+        + startup.startup_message(pairs)
+        + frontend.query(b"select 'at once'")
+        + frontend.terminate(),
+    )
+
+    assert said.startswith(b"NR\0\0\0\x08\0\0\0\0")
+    assert b"at once" in said
+
+
+def test_every_short_visit_is_logged_from_beginning_to_end(
+    postgres: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    config = config_for(postgres, pool_mode="transaction")
+    with running_pool(config, postgres) as running:
+        for _ in range(5):
+            with client_of(running) as visitor:
+                visitor.rows("select 1")
+        with client_of(running) as leaver:
+            leaver.send(frontend.query(b"select 1") + frontend.terminate())
+            assert leaver.receive_until_quiet()
+
+    assert caplog.text.count("client connected session=") == 6
+    for number in range(1, 7):
+        assert f"client disconnected session={number} reason='client left'" in caplog.text
+
+
+def test_who_has_just_come_is_told_why_it_ends(pool: StartPool) -> None:
+    running = pool(auth_type="trust")
+    pairs = [(b"user", running.user.encode()), (b"database", running.database.encode())]
+
+    said = said_to(running, startup.startup_message(pairs) + b"Q\0\0\0\1")
+
+    assert b"\0C08P01\0" in said
+
+
+@pytest.mark.hard_case(200)
+def test_no_room_for_sockets_passes(
+    pool: StartPool, few_descriptors: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pool serves those it has, and takes clients again once others have left."""
+    running = pool(auth_type="trust")
+    with client_of(running) as early:
+        # Made first, they leave the pool too few to take in all of them.
+        strangers = [socket.socket() for _ in range(50)]
+        for stranger in strangers:
+            stranger.connect((running.host, running.port))
+            stranger.sendall(b"\0")
+
+        assert early.rows("select 'served'") == [("served",)]
+        for stranger in strangers:
+            stranger.close()
+
+    with client_of(running) as late:
+        assert late.rows("select 'served'") == [("served",)]
+    assert "cannot accept clients for now" in caplog.text
+
+
+@pytest.fixture
+def few_descriptors(postgres: LocalServer) -> Iterator[None]:
+    """This process, which the pool shares, may open few more descriptors."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("open descriptors are counted in /proc")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 80, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_clients_that_have_left_need_no_collector(postgres: LocalServer) -> None:
+    """A full collection looks at every client there is: no cycle of ours may make it due."""
+    gc.collect()
+    gc.disable()
+    try:
+        with running_pool(config_for(postgres, pool_mode="transaction"), postgres) as running:
+            for _ in range(3):
+                with client_of(running, {"application_name": "leaver"}) as leaver:
+                    leaver.rows("select 1")
+            said_to(running, startup.startup_message([(b"user", b"")]))
+            stranger = socket.create_connection((running.host, running.port))
+            stranger.close()
+
+        left = [type(one).__name__ for one in gc.get_objects() if isinstance(one, Session | Login)]
+    finally:
+        gc.enable()
+
+    assert left == []

@@ -1,0 +1,38 @@
+"""The examples run as they are and show what they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SHOWS = {
+    "pool_in_a_trio_program.py": ["(b'second', b'42')", "6 transactions on one backend"],
+    "pool_for_a_test_suite.py": ["a program under test found postgresql://"],
+    "read_a_conversation.py": ["driver Parse(name=b's1'", "server DataRow(values=(b'42',))"],
+}
+
+
+def test_every_example_is_run_and_listed() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SHOWS)
+
+    listed = (EXAMPLES / "README.md").read_text()
+    assert all(f"`{name}`" in listed for name in SHOWS)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", SHOWS)
+def test_an_example_shows_what_it_says(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert all(text in done.stdout for text in SHOWS[name]), done.stdout

@@ -20,7 +20,7 @@ from typing import Final
 import attrs
 import trio
 
-from protocol.startup import CancelRequest, cancel_request
+from protocol.startup import cancel_request
 from trio_pool.backend import Backend
 from trio_pool.opening import connect_to
 from trio_pool.relay.waiting import refuse_waiting_query
@@ -43,6 +43,8 @@ class Target:
     session: Session
     backend: Backend
     segment: int
+    # The client has sent it a moment ago: the server may not have read it yet.
+    recent: bool
 
     @property
     def unanswered(self) -> bool:
@@ -54,12 +56,11 @@ class Target:
         return bool(pipeline.owed) and pipeline.first_open_segment == self.segment
 
 
-async def cancel(
-    session: Session | None, request: CancelRequest, seconds_max: float
-) -> Target | None:
-    """Carry out a cancel request whose key was found to be `session`'s (None: nobody's).
+def aim(session: Session | None) -> Target | None:
+    """What a request means whose key was found to be `session`'s (None: nobody's).
 
-    Returns what to `insist` on, if anything.
+    A query that waits for a backend is refused here and now. A target's backend changes hands
+    only when `shoot`, which must follow, has ended.
     """
     if session is None or session.ended.is_set():
         return None
@@ -70,10 +71,9 @@ async def cancel(
         return None
     if not backend.key or not backend.state.pipeline.owed:
         return None
-    target = Target(session, backend, backend.state.pipeline.first_open_segment)
+    backend.cancels += 1
     recent = backend.pool.now - session.active_at < _RECENT_SECONDS
-    await _interrupt(backend, seconds_max)
-    return target if recent else None
+    return Target(session, backend, backend.state.pipeline.first_open_segment, recent)
 
 
 async def insist(target: Target, seconds_max: float) -> None:
@@ -86,19 +86,19 @@ async def insist(target: Target, seconds_max: float) -> None:
         deaf = wire.reading
         wire.pause()
         try:
-            await _interrupt(target.backend, seconds_max)
+            target.backend.cancels += 1
+            await shoot(target.backend, seconds_max)
         finally:
             if deaf and not target.session.leaving:
                 wire.resume()
 
 
-async def _interrupt(backend: Backend, seconds_max: float) -> None:
+async def shoot(backend: Backend, seconds_max: float) -> None:
+    """Ask the server to interrupt what `backend` is at; `backend.cancels` counts it already."""
     pool = backend.pool
-    backend.cancels += 1
     certain = False
     try:
-        # Why shielded: what a client has asked for is done although the pool is being stopped;
-        # a query that nobody waits for would go on for ever.
+        # Why shielded: see `Server._shoot`.
         with trio.move_on_after(seconds_max or _WAIT_SECONDS, shield=True):
             stream = await connect_to(backend.address, pool.settings, pool.encryption)
             async with stream:

@@ -32,7 +32,7 @@ from trio_pool.admin.desk import attend as attend_console
 from trio_pool.admin.operations import Operations
 from trio_pool.admin.signals import obey_signals
 from trio_pool.admin.statistics import Books, keep_books
-from trio_pool.cancel import cancel, insist
+from trio_pool.cancel import Target, aim, insist, shoot
 from trio_pool.card import Card, Cards
 from trio_pool.conduct import Hasher
 from trio_pool.config import Config
@@ -277,7 +277,9 @@ class Server:
 
     def start_cancel(self, sock: Socket, request: CancelRequest) -> None:
         """Carry out a cancel request; whoever sent it sees us close when that is done."""
-        self._nursery.start_soon(self._cancel, sock, request)
+        # Why at once: the pool may be stopped, and the session be gone, before the task runs.
+        target = aim(self._session_of(request))
+        self._nursery.start_soon(self._cancel, sock, request, target)
 
     def start_farewell(self, sock: Socket, words: bytes) -> None:
         """Tell a client that will not be logged in why."""
@@ -302,23 +304,32 @@ class Server:
         finally:
             del self.visits[pid]
 
-    async def _cancel(self, sock: Socket, request: CancelRequest) -> None:
+    async def _cancel(self, sock: Socket, request: CancelRequest, target: Target | None) -> None:
+        # The query may have come in the same sweep as the request, and been read after it.
+        target = target or aim(self._session_of(request))
         visit = self.visits.get(request.pid)
+        timeout = self.config.settings.cancel_wait_timeout
         try:
             if visit is not None:
                 visit.interrupt(request.key)
-            async with as_stream(sock), self._cancels:
-                settings = self.config.settings
-                timeout = settings.cancel_wait_timeout
-                peer = peer_of(request.pid, settings.peer_id, self.config.peers)
+            if target is not None:
+                await self._shoot(target, timeout)
+            async with as_stream(sock):
+                peer = peer_of(request.pid, self.config.settings.peer_id, self.config.peers)
                 if peer is not None:
-                    await self.messenger.pass_on(request, peer, timeout)
-                else:
-                    target = await cancel(self._session_of(request), request, timeout)
-                    if target is not None:
-                        self._nursery.start_soon(insist, target, timeout)
+                    async with self._cancels:
+                        await self.messenger.pass_on(request, peer, timeout)
         finally:
             self.client_left()
+
+    async def _shoot(self, target: Target, seconds_max: float) -> None:
+        # Why shielded: what a client has asked for is done although the pool is being stopped;
+        # a query that nobody waits for would go on for ever.
+        with trio.CancelScope(shield=True):
+            async with self._cancels:
+                await shoot(target.backend, seconds_max)
+        if target.recent:
+            self._nursery.start_soon(insist, target, seconds_max)
 
     async def _dismiss(self, sock: Socket, words: bytes) -> None:
         try:

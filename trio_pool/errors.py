@@ -206,6 +206,22 @@ class SettingRefused(Ending):
     sqlstate = "22023"
 
 
+class SettingsNotRestored(Ending):
+    """The server refuses what it accepted before: the session cannot go on as the client knows it.
+
+    `said` are the server's words, `code` its SQLSTATE.
+    """
+
+    sqlstate = "08006"
+
+    def __init__(self, said: str, code: str) -> None:
+        super().__init__(
+            f"the settings of this session cannot be had on its next server connection: {said}",
+            f"Nothing was done under other settings. Connect again; the server now refuses ({code})"
+            " what was set in this session, or was given at its start.",
+        )
+
+
 class UnsupportedReplication(Ending):
     """A replication connection cannot share a backend."""
 

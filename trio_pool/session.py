@@ -19,6 +19,7 @@ from trio_pool.errors import (
     ServerBroken,
     ServerSaidFatal,
     SessionFailed,
+    SettingsNotRestored,
     StatementModeTransaction,
 )
 from trio_pool.pinned import end_pins, settle_pins
@@ -32,6 +33,7 @@ from trio_pool.relay import (
     attach,
     detach,
     proceed,
+    take_back,
     take_from_client,
     take_from_server,
 )
@@ -235,6 +237,14 @@ class Session:
             self._send()
             self.end(ServerBroken())
             return
+        except SettingsNotRestored as refused:
+            if take_back(relay):
+                self._try_another(backend)
+                return
+            backend.state.spoiled = "it could not be given its client's settings"
+            self._send()
+            self.end(refused)
+            return
         if relay.server_gone:
             backend.state.spoiled = "the server ended it"
             self._send()
@@ -254,6 +264,13 @@ class Session:
             self._release(backend)
         elif self.pool.statement_mode and self._in_transaction(backend):
             self.end(StatementModeTransaction())
+
+    def _try_another(self, backend: Backend) -> None:
+        """What the client said was not done on this backend, and waits for another one."""
+        self.backend = None
+        self.pool.discard(backend)
+        detach(self.relay)
+        self._carry_on()
 
     def _resume(self) -> None:
         if not self.wire.reading and not self.leaving:

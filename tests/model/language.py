@@ -176,6 +176,10 @@ def _command(tokens: _Tokens) -> Command:
             return _select(tokens)
         case "begin" | "commit" | "rollback":
             tokens.next()
+            if word == "begin" and tokens.skip("isolation"):
+                # The only modes that are ever said: how the pool begins when it restores settings.
+                for other in ("level", "read", "committed", ",", "not", "deferrable"):
+                    tokens.expect(other)
             return Command(Kind[word.upper()])
         case "prepare":
             return _prepare(tokens)

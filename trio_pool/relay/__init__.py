@@ -20,7 +20,7 @@ No Trio, no clock, no sockets: bytes in, bytes out.
 
 from trio_pool.relay.about import ask_about_prepared
 from trio_pool.relay.downstream import take_from_server
-from trio_pool.relay.lending import attach, detach, proceed
+from trio_pool.relay.lending import attach, detach, proceed, take_back
 from trio_pool.relay.questions import ask_what_is_left
 from trio_pool.relay.state import BackendState, Counters, Relay
 from trio_pool.relay.upstream import asks, take_from_client
@@ -35,6 +35,7 @@ __all__ = [
     "attach",
     "detach",
     "proceed",
+    "take_back",
     "take_from_client",
     "take_from_server",
 ]

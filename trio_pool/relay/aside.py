@@ -9,15 +9,15 @@ of the client's is open; in a transaction block the settings are local to it.
 from __future__ import annotations
 
 from protocol import frontend
-from protocol.pipeline import DROP, HIDDEN, Effect, Owed
+from protocol.pipeline import DROP, HIDDEN, Owed
 from protocol.tags import FrontendTag, TransactionStatus
-from trio_pool.relay.effects import Replay
+from trio_pool.relay.effects import Indispensable, Replay
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.settings import reading_differs
 from trio_pool.statements import Statement
 
 
-class Aside(Effect):
+class Aside(Indispensable):
     """One of the two queries; what they make the server report is not the client's business."""
 
     __slots__ = ("replay",)

@@ -39,7 +39,8 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     """Handle received bytes; what is to be sent is in relay.to_client and relay.to_server.
 
     Sets relay.resume when client bytes that were held back can be handled now. Raises
-    ProtocolViolation for what no server that follows the protocol says.
+    ProtocolViolation for what no server that follows the protocol says, and an Ending when the
+    session cannot go on with this backend.
     """
     backend = link_of(relay)
     if backend.partial:

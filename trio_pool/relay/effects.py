@@ -28,6 +28,15 @@ class Question(Effect):
         self.broken = False
 
 
+class Indispensable(Effect):
+    """Our own request for the client's settings: whatever comes behind it counts on them.
+
+    When the server refuses it, nothing more may be done in the client's name.
+    """
+
+    __slots__ = ()
+
+
 class NamedParse(Effect):
     """The client's Parse under a new name."""
 

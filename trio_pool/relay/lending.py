@@ -1,25 +1,35 @@
 """Taking a backend and giving it back, as far as the books are concerned.
 
 A backend comes with the settings of whoever had it before; what differs from the client's
-travels in front of the client's own bytes, its replies dropped.
+travels in front of the client's own bytes, its replies dropped. It is a transaction block: should
+the server refuse a part of it, the block is left open and failed, in which the client's own
+statements, on their way already, are refused as well. The session then ends
+(relay.replies, errors.SettingsNotRestored).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import DROP, Effect, Owed
+from protocol.pipeline import DROP, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.about import leave_stand_in
+from trio_pool.relay.effects import Indispensable
 from trio_pool.relay.state import NO_STATEMENTS, BackendState, Relay
 from trio_pool.relay.upstream import take_from_client
 from trio_pool.settings import applied, difference
 
 _FORGET: Final = b"DISCARD SEQUENCES"
+# Why the modes: what the last client has as defaults must neither block nor fail this.
+_TOGETHER: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED, NOT DEFERRABLE; %b; COMMIT"
+
+# Words that end a failed block, so that something behind them may have been done in it.
+_LEAVES: Final = re.compile(rb"\b(?:rollback|abort|commit|end)\b")
 
 
-class SettingsRestored(Effect):
+class SettingsRestored(Indispensable):
     """Our own query that gives the backend the client's settings."""
 
     __slots__ = ("relay", "backend")
@@ -29,6 +39,7 @@ class SettingsRestored(Effect):
         self.backend = backend
 
     def settled(self) -> None:
+        self.relay.taken_back = False
         applied(self.relay.settings, self.backend.settings)
 
 
@@ -48,7 +59,7 @@ def _restore_settings(relay: Relay, backend: BackendState) -> None:
     if sql is None:
         return
     relay.counters.settings_restored += 1
-    relay.to_server.append(frontend.query(sql))
+    relay.to_server.append(frontend.query(_TOGETHER % sql))
     effect = SettingsRestored(relay, backend)
     backend.pipeline.owe_closing(Owed(FrontendTag.QUERY, DROP, effect))
     backend.statements.unnamed = None
@@ -61,6 +72,31 @@ def proceed(relay: Relay) -> None:
         relay.parts_needed = 0
         relay.wants_backend = False
         take_from_client(relay, b"")
+
+
+def take_back(relay: Relay) -> bool:
+    """The backend refused the client's settings: keep what the client said for another one.
+
+    False when the session cannot go on: it was refused before, or what was said is not known any
+    more. Otherwise nothing of it was done, the pipeline is abandoned, and the caller detaches.
+    """
+    backend, said = relay.backend, relay.redo
+    if backend is None or relay.taken_back or relay.up_passing or relay.up_dropping or not said:
+        return False
+    owed = backend.pipeline.owed
+    if not owed or not isinstance(owed[0].effect, SettingsRestored) or _LEAVES.search(said.lower()):
+        return False
+    backend.pipeline.abandon()
+    relay.taken_back = True
+    relay.redo = b""
+    relay.redoing = False
+    relay.hold = None
+    relay.to_server.clear()
+    relay.to_client.clear()
+    relay.parts.insert(0, said)
+    relay.parts_bytes = sum([len(part) for part in relay.parts])
+    relay.wants_backend = True
+    return True
 
 
 def detach(relay: Relay) -> BackendState:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.backend import command_complete
+from protocol.backend import command_complete, decode_error_response
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES
 from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW, Effect
 from protocol.tags import BackendTag
+from trio_pool.errors import SettingsNotRestored
 from trio_pool.relay.aside import Aside
 from trio_pool.relay.effects import (
     Description,
     DuplicateParse,
+    Indispensable,
     Question,
     Replay,
     StalePlan,
@@ -136,6 +138,9 @@ def _take_error(relay: Relay, backend: BackendState, data: bytes, start: int, st
     pipeline = backend.pipeline
     body = data[start + HEADER_BYTES : stop]
     head = pipeline.owed[0] if pipeline.owed else None
+    if head is not None and isinstance(head.effect, Indispensable) and b"VERROR\0" in body:
+        relay.cut_down(data, start)
+        raise _not_restored(body)
     if head is not None and isinstance(head.effect, Replay):
         before = head.effect.precedes_error()
         if before and b"C25P02\0" not in body:
@@ -165,6 +170,11 @@ def _take_error(relay: Relay, backend: BackendState, data: bytes, start: int, st
         raise ProtocolViolation("server reported an error though nothing is owed")
     if pipeline.owed and pipeline.owed[0] is head:
         pipeline.fail()
+
+
+def _not_restored(body: bytes) -> SettingsNotRestored:
+    said = decode_error_response(body)
+    return SettingsNotRestored(said.message, said.sqlstate)
 
 
 def _edited(relay: Relay, effect: Effect | None, body: bytes) -> bytes:

@@ -15,6 +15,7 @@ from protocol import frontend
 from protocol.pipeline import DROP, HIDDEN, PLAIN, RELAY, Effect, Owed
 from protocol.sql.command import Command, CommandKind
 from protocol.tags import FrontendTag
+from trio_pool.relay.effects import Indispensable
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.settings import (
     ClientSettings,
@@ -65,7 +66,7 @@ def _block(body: bytes) -> bytes:
     return b"DO " + quote_literal(b"BEGIN " + body + b" END")
 
 
-class CameBack(Effect):
+class CameBack(Indispensable):
     """Our own statement behind a DISCARD ALL: the session is as the client began it."""
 
     __slots__ = ("relay", "backend")

@@ -145,6 +145,7 @@ class Relay:
         "pins_suspect",
         "redo",
         "redoing",
+        "taken_back",
         "stale",
         "portals",
         "plans",
@@ -197,6 +198,8 @@ class Relay:
         self.redo = b""
         # Its segment is to be said again as soon as it has ended.
         self.redoing = False
+        # It was said to a backend that refused the client's settings, and must be said elsewhere.
+        self.taken_back = False
         # Statements whose row shape changed since the client was shown it.
         self.stale = NO_STATEMENTS
         # Portals of statements about statements, by portal name.

@@ -11,8 +11,8 @@ Three rings; imports point inwards only (tests/test_layering.py):
 
     shell       cli command check demo proof probe process logs threaded embedded/
                 server listener login card trial newcomers farewell session pool backend errand
-                opening conduct cancel janitor wire switchboard tls tls_settings lookup peers
-                admin/ conform/
+                opening conduct cancel passage passages janitor wire switchboard tls tls_settings
+                lookup peers admin/ conform/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
     protocol/   a package of its own: PostgreSQL's messages, no I/O
 

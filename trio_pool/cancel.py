@@ -23,6 +23,7 @@ import trio
 from protocol.startup import cancel_request
 from trio_pool.backend import Backend
 from trio_pool.opening import connect_to
+from trio_pool.pool import Pool
 from trio_pool.relay.waiting import refuse_waiting_query
 from trio_pool.session import Session
 
@@ -98,16 +99,25 @@ async def shoot(backend: Backend, seconds_max: float) -> None:
     pool = backend.pool
     certain = False
     try:
+        certain = await interrupt(pool, backend.address, backend.pid, backend.key, seconds_max)
+    finally:
+        pool.settle(backend, certain)
+
+
+async def interrupt(
+    pool: Pool, address: tuple[str, int], pid: int, key: bytes, seconds_max: float
+) -> bool:
+    """Ask a server of `pool` to interrupt one of its processes; whether it has acted on it."""
+    try:
         # Why shielded: see `Server._shoot`.
         with trio.move_on_after(seconds_max or _WAIT_SECONDS, shield=True):
-            stream = await connect_to(backend.address, pool.settings, pool.encryption)
+            stream = await connect_to(address, pool.settings, pool.encryption)
             async with stream:
-                await stream.send_all(cancel_request(backend.pid, backend.key))
+                await stream.send_all(cancel_request(pid, key))
                 # The server closes once it has sent its signal.
                 while await stream.receive_some(1024):
                     pass
-            certain = True
+            return True
     except (OSError, trio.BrokenResourceError) as failure:
-        log.warning("cancel request failed backend=%d: %s", backend.number, failure)
-    finally:
-        pool.settle(backend, certain)
+        log.warning("cancel request failed server_pid=%d: %s", pid, failure)
+    return False

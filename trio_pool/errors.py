@@ -223,11 +223,11 @@ class SettingsNotRestored(Ending):
 
 
 class UnsupportedReplication(Ending):
-    """A replication connection cannot share a backend."""
+    """Nothing can be replicated from the console."""
 
     sqlstate = "0A000"
-    message = "replication connections cannot be pooled"
-    hint = "Connect to the server directly for replication."
+    message = "the console takes no replication connections"
+    hint = "Name the database whose server is to be replicated from."
 
 
 class StatementMemoryExceeded(Ending):

@@ -30,7 +30,7 @@ def fatal(sqlstate: str, text: str, hint: str | None) -> bytes:
 async def dismiss(sock: Socket, words: bytes) -> None:
     """Say `words` to a client that is not logged in, and close."""
     with trio.move_on_after(GOODBYE_SECONDS):
-        await _say(sock, words, linger=True)
+        await say(sock, words, linger=True)
 
 
 async def part_with(session: Session) -> None:
@@ -45,7 +45,7 @@ async def part_with(session: Session) -> None:
         words += fatal(ending.code, ending.text, ending.advice)
     deadline = trio.current_time() + GOODBYE_SECONDS
     with trio.CancelScope(shield=True, deadline=deadline):
-        await _say(sock, words, linger=ending is not None)
+        await say(sock, words, linger=ending is not None)
 
 
 def part_at_once(session: Session) -> None:
@@ -59,7 +59,8 @@ def _note(session: Session, why: str) -> None:
         log.info("client disconnected session=%d reason=%r", session.number, why)
 
 
-async def _say(sock: Socket, words: bytes, linger: bool) -> None:
+async def say(sock: Socket, words: bytes, linger: bool) -> None:
+    """Send `words` and close; with `linger` the other side closes first, if it does."""
     async with as_stream(sock) as stream:
         try:
             if words:

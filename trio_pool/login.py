@@ -49,6 +49,7 @@ from trio_pool.errors import (
     UnsupportedReplication,
 )
 from trio_pool.farewell import fatal
+from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
 from trio_pool.process import account_name
 from trio_pool.settings import ClientSettings
@@ -107,6 +108,7 @@ class Login:
         "_found",
         "_direct",
         "_method",
+        "_own",
     )
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
@@ -125,6 +127,8 @@ class Login:
         self._found: Found | None = None
         self._direct = False
         self._method: AuthMethod | None = None
+        # A connection to the server that is to be this client's alone.
+        self._own: OwnBackend | None = None
         self.wire = Wire(sock, server.switchboard, self)
 
     # The turn of the wire.
@@ -257,7 +261,7 @@ class Login:
         if server.clients > server.config.settings.max_client_conn and not card.at_console:
             raise TooManyClients()
         self._check_encryption()
-        if card.message.replication is not Replication.NONE:
+        if card.message.replication is not Replication.NONE and card.at_console:
             raise UnsupportedReplication()
         if card.negotiation:
             self.wire.put(card.negotiation)
@@ -309,6 +313,8 @@ class Login:
             user=self._said.user,
             address=None if local else endpoints(self.wire.sock)[0][0],
             encrypted=isinstance(self.wire.sock, TlsSocket),
+            # As at a server: a logical one is for a database, like any other client.
+            replication=self._said.message.replication is Replication.PHYSICAL,
         )
 
     def _check_name(self, proof: str, name: str | None, rule: HbaRule | None) -> None:
@@ -430,6 +436,8 @@ class Login:
             pool.login.learn(accepted.password, accepted.keys)
             if self._found is not None:
                 pool.login.secret = self._found.secret
+        if card.message.replication is not Replication.NONE:
+            return self._pass_through(pool, card, accepted)
         if pool.parameters is None:
             return self._wait(welcome, pool)
         wanted = self._wanted(card)
@@ -442,6 +450,27 @@ class Login:
         server.lobby.leave(self)
         server.seat(Arrival(self.wire, card, pool, greeting.settings.copy(), key, self._received))
         return None
+
+    def _pass_through(self, pool: Pool, card: Card, accepted: Accepted) -> Step | None:
+        """A replication client has a backend of its own, and no session of a pool."""
+        server, own = self._server, self._own
+        if own is None:
+            return self._wait(self._open_own, pool, card)
+        self._own = None
+        server.lobby.leave(self)
+        server.passages.seat(
+            self.wire, card, own, server.new_number(), accepted.closing, self._received
+        )
+        return None
+
+    async def _open_own(self, pool: Pool, card: Card) -> None:
+        self._own = await self._server.passages.open(pool, card)
+
+    def _close_own(self) -> None:
+        """The client will not get what was opened for it."""
+        if self._own is not None:
+            self._own.close()
+            self._own = None
 
     def _wanted(self, card: Card) -> Wanted:
         """The settings the client is to have."""
@@ -482,6 +511,8 @@ class Login:
             self._refuse(SessionFailed())
         self._waiting = None
         if self.wire.closed:
+            # The client may have left just when it was opened.
+            self._close_own()
             return
         if scope.cancel_called:
             self._refuse(ClientLoginTimeout())
@@ -500,6 +531,7 @@ class Login:
 
     def _dismiss(self, words: bytes) -> None:
         """Leave the rest to a task: the client may take its time to read why."""
+        self._close_own()
         if self.wire.closed:
             return
         self._server.lobby.leave(self)

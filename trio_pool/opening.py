@@ -24,6 +24,7 @@ from trio_pool.backend import Backend
 from trio_pool.conduct import Hasher, PeerClosed, conduct, next_message
 from trio_pool.config import Database, LoadBalance, Settings, TlsMode
 from trio_pool.errors import Ending, ServerLoginFailing
+from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
 from trio_pool.switchboard import Switchboard
 from trio_pool.tls import TlsFailed, TlsSocket, TlsStream
@@ -35,13 +36,17 @@ log = logging.getLogger(__name__)
 # Reasons of the server that pass by themselves: no slots, starting up, shutting down.
 _PASSING = (b"53", b"57", b"08")
 _REFUSALS = (ServerRefused, AuthenticationRefused, ProtocolViolation)
+_FAILURES = (OSError, trio.TooSlowError, PeerClosed)
 _TLS_DEMANDED = (TlsMode.REQUIRE, TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL)
 _NONCE_BYTES = 18
 _MESSAGE_BYTES_MAX = 1_048_576
 
+# Startup parameters.
+Pairs = tuple[tuple[bytes, bytes], ...]
+
 
 class Opener:
-    """Opens backends for all pools; `number` counts them."""
+    """Opens backends for all pools, and those that are one client's alone."""
 
     def __init__(self, switchboard: Switchboard, hasher: Hasher) -> None:
         self._switchboard = switchboard
@@ -64,7 +69,7 @@ class Opener:
                     raise
             settled = True
             self._hand_over(pool, stream, address, login)
-        except (OSError, trio.TooSlowError, PeerClosed, *_REFUSALS) as failure:
+        except (*_FAILURES, *_REFUSALS) as failure:
             settled = True
             ending, lasting = _explain(pool, failure)
             log.warning("cannot open a backend pool=%s: %s", pool.name, ending.text)
@@ -77,18 +82,56 @@ class Opener:
             if not settled:
                 pool.not_opened(ServerLoginFailing("the pooler is stopping"), False)
 
-    async def _log_in(self, pool: Pool, stream: trio.abc.Stream) -> LoggedIn:
+    async def open_own(self, pool: Pool, parameters: Pairs) -> OwnBackend:
+        """A connection for one client alone, with the startup parameters of its own.
+
+        It counts in the pool's limits from here on until it is closed. Raises an Ending that the
+        client can be told.
+        """
+        pool.count_own(+1)
+        pool.turns += 1
+        try:
+            with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
+                stream, address = await open_encrypted(
+                    pool.database, pool.settings, pool.encryption, pool.turns
+                )
+                try:
+                    login = await self._log_in(pool, stream, parameters)
+                except BaseException:
+                    await trio.aclose_forcefully(stream)
+                    raise
+        except (*_FAILURES, *_REFUSALS) as failure:
+            pool.count_own(-1)
+            ending, _ = _explain(pool, failure)
+            log.warning("cannot open a backend pool=%s: %s", pool.name, ending.text)
+            raise ending from failure
+        except BaseException:
+            pool.count_own(-1)
+            raise
+        self._number += 1
+        sock = take_socket(stream)
+        tune(plain_of(sock), pool.settings)
+        log.info(
+            "backend opened backend=%d pool=%s server_pid=%d", self._number, pool.name, login.pid
+        )
+        return OwnBackend(self._number, pool, sock, address, login)
+
+    async def _log_in(
+        self, pool: Pool, stream: trio.abc.Stream, more: Pairs | None = None
+    ) -> LoggedIn:
+        """With parameters of its own it is a client's alone, which has no connect_query."""
         reader = FrameReader(_MESSAGE_BYTES_MAX)
         parameters = [(b"database", pool.database.dbname.encode("utf-8", "surrogateescape"))]
         for name, value in pool.database.startup_parameters.items():
             parameters.append((name.encode(), value.encode()))
+        parameters += more or ()
         exchange = log_in(
             pool.login.credentials(),
             parameters,
             nonce=base64.b64encode(secrets.token_bytes(_NONCE_BYTES)),
         )
         login = await conduct(exchange, stream, reader, self._hasher, is_scram_challenge)
-        if pool.database.connect_query:
+        if more is None and pool.database.connect_query:
             await _connect_query(stream, reader, pool.database.connect_query)
         if reader.rest():
             raise ProtocolViolation("server sent bytes behind ReadyForQuery")

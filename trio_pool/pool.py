@@ -83,6 +83,8 @@ class Pool:
         # Idle for so long that they are asked whether they live before they are lent.
         self.unchecked: deque[Backend] = deque()
         self._checking = 0
+        # Connections to the server that are one client's alone.
+        self._owned = 0
         # Attempts to open a backend, for those that take their servers in turns.
         self.turns = -1
         # When somebody last had anything to do with it (Server.forget_unused).
@@ -267,11 +269,34 @@ class Pool:
         limits = self.limits
         if limits.pool_size and len(self.backends) + self.opening >= self._size():
             return False
+        return self._within_caps()
+
+    def _within_caps(self) -> bool:
+        """The database and the user may have one more."""
+        limits = self.limits
         by_database = self._caps.by_database.get(self.database.name, 0)
         if limits.max_db_connections and by_database >= limits.max_db_connections:
             return False
         by_user = self._caps.by_user.get(self.user, 0)
         return not limits.max_user_connections or by_user < limits.max_user_connections
+
+    def has_room_for_own(self) -> bool:
+        """Whether a client may have a connection to the server for itself alone now.
+
+        Idle backends that stand in its way are closed.
+        """
+        if self.closed or self.paused:
+            return False
+        while not self._within_caps() and self.idle:
+            self.discard(self.idle[0])
+        return self._within_caps()
+
+    def count_own(self, change: int) -> None:
+        """A client has one such connection more or less; it is none of the pool's backends."""
+        self._caps.count(self.database.name, self.user, change)
+        self._owned += change
+        if change < 0:
+            self.grow()
 
     @property
     def failing(self) -> Ending | None:
@@ -368,5 +393,5 @@ class Pool:
 
     @property
     def never_worked(self) -> bool:
-        """No backend was ever opened, and nobody waits for one."""
-        return self.parameters is None and not self.opening and not self.waiting
+        """No backend was ever opened, and nobody waits for one or has one of its own."""
+        return self.parameters is None and not self.opening and not self.waiting and not self._owned

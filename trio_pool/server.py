@@ -46,6 +46,7 @@ from trio_pool.lookup import Lookups
 from trio_pool.metrics import Census
 from trio_pool.newcomers import Newcomers
 from trio_pool.opening import Opener
+from trio_pool.passages import Passages
 from trio_pool.peers import Messenger, new_number, peer_of
 from trio_pool.pool import Caps, Pool
 from trio_pool.relay import Counters, Relay
@@ -121,6 +122,7 @@ class Server:
         self.messenger = Messenger()
         self.lookups = Lookups(self.hasher)
         self._opener = Opener(self.switchboard, self.hasher)
+        self.passages = Passages(self, self._opener)
         self._cancels = trio.CapacityLimiter(_CANCELS_MAX)
         self._numbers = 0
         self._turning = trio.CancelScope()
@@ -178,8 +180,10 @@ class Server:
         """A key that is not in use: 4 bytes, or 32 where the protocol allows it."""
         size = 32 if minor >= MINOR_OF_LONG_KEYS else 4
         while (
-            pid := new_number(self.config.settings.peer_id)
-        ) in self.sessions or pid in self.visits:
+            (pid := new_number(self.config.settings.peer_id)) in self.sessions
+            or pid in self.visits
+            or pid in self.passages
+        ):
             pass
         return pid, secrets.token_bytes(size)
 
@@ -194,6 +198,8 @@ class Server:
         self.close_entrance()
         for session in list(self.sessions.values()):
             session.drain(ShuttingDown())
+        # A stream has no boundary at which it could end, and may go on for ever.
+        self.passages.end_all(ShuttingDown())
 
     def close_entrance(self) -> None:
         """Stop taking clients; who comes now is refused, or served by a successor."""
@@ -249,6 +255,8 @@ class Server:
         wires = [session.wire for session in self.sessions.values()]
         for pool in self.pools.values():
             wires += [backend.wire for backend in pool.backends]
+        for passage in self.passages:
+            wires += [passage.client.wire, passage.server.wire]
         return not any(wire.sending for wire in wires)
 
     def admit(self, sock: socket.socket) -> None:
@@ -319,6 +327,9 @@ class Server:
                 if peer is not None:
                     async with self._cancels:
                         await self.messenger.pass_on(request, peer, timeout)
+                elif request.pid in self.passages:
+                    async with self._cancels:
+                        await self.passages.cancel(request, timeout)
         finally:
             self.client_left()
 
@@ -345,7 +356,6 @@ class Server:
 
     def seat(self, arrival: Arrival) -> None:
         """Begin the session of a client that has been told it is ready."""
-        self._numbers += 1
         pool, (pid, key) = arrival.pool, arrival.key
         relay = Relay(
             ClientStatements(self.config.settings.max_client_prepared_bytes),
@@ -354,7 +364,7 @@ class Server:
             self.classifier,
             pool.statistics.counters,
         )
-        session = Session(self._numbers, pool, relay, arrival.wire, key)
+        session = Session(self.new_number(), pool, relay, arrival.wire, key)
         card = arrival.card
         session.user = card.user
         self.census.count(card.database, card.user, +1)
@@ -371,6 +381,11 @@ class Server:
             session.drain(ShuttingDown())
         if arrival.rest:
             session.on_bytes(arrival.rest)
+
+    def new_number(self) -> int:
+        """The number of another client."""
+        self._numbers += 1
+        return self._numbers
 
     def start_client(self, session: Session, pid: int) -> None:
         """Start the client's task, which is there until the client is gone."""

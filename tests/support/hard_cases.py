@@ -18,7 +18,6 @@ MARKER: Final = "hard_case"
 
 EXCLUDED: Final[Mapping[int, str]] = {
     65: "the server counts executions of a statement for itself; only EXPLAIN shows it",
-    146: "replication connections are not pooled; they are refused",
 }
 
 

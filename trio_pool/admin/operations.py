@@ -163,6 +163,7 @@ class Operations:
         for session in list(self._server.sessions.values()):
             if session.pool in pools:
                 session.end(ForcedDisconnect())
+        self._server.passages.end_all(ForcedDisconnect(), database)
         for pool in pools:
             pool.pause()
             for backend in list(pool.backends):
@@ -171,9 +172,9 @@ class Operations:
     async def _kill_client(self, text: str) -> None:
         if not text.isdigit():
             raise OrderRefused("invalid client pointer supplied", "22023")
-        for session in self._server.sessions.values():
-            if session.number == int(text):
-                session.end(ForcedDisconnect())
+        for client in (*self._server.sessions.values(), *self._server.passages):
+            if client.number == int(text):
+                client.end(ForcedDisconnect())
                 return
         raise OrderRefused("client not found", "42704")
 

@@ -90,6 +90,9 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
         for session in list(server.sessions.values()):
             if session.pool is pool:
                 session.drain(ConfigurationChanged())
+        for passage in server.passages:
+            if passage.pool is pool:
+                passage.end(ConfigurationChanged())
         pool.retire()
         return
     if login.secret == pool.login.secret:

@@ -16,6 +16,7 @@ from trio_pool.admin.views import Row, View, balance
 from trio_pool.backend import Backend
 from trio_pool.config import CONSOLE
 from trio_pool.errand import Errand
+from trio_pool.passage import OwnBackend, Passage
 from trio_pool.pinned import pinned
 from trio_pool.pool import Pool
 from trio_pool.session import Session
@@ -35,20 +36,22 @@ def pools(server: Server) -> Iterable[Row]:
     for session in server.sessions.values():
         clients.setdefault(session.pool, []).append(session)
     for pool in server.pools.values():
-        yield _pool(pool, clients.get(pool, []), now)
+        alone = sum(1 for passage in server.passages if passage.pool is pool)
+        yield _pool(pool, clients.get(pool, []), alone, now)
     yield (CONSOLE, CONSOLE, server.consoles, *([0] * 12), "statement", None)
 
 
-def _pool(pool: Pool, sessions: list[Session], now: float) -> Row:
+def _pool(pool: Pool, sessions: list[Session], alone: int, now: float) -> Row:
+    """`alone` are the replication clients, each with a backend of its own."""
     states = [state_of(backend, now) for backend in pool.backends]
     waiting = sum(1 for session in sessions if session.waiting_since)
     longest = now - pool.waiting[0].waiting_since if pool.waiting else 0.0
     seconds, micros = _split(longest)
     return (
-        *(pool.database.name, pool.user, len(sessions) - waiting, waiting),
+        *(pool.database.name, pool.user, len(sessions) - waiting + alone, waiting),
         # Cancel requests have no clients of their own here: those at work are counted.
         *(sum(backend.cancels for backend in pool.backends), 0),
-        states.count("active"),
+        states.count("active") + alone,
         sum(backend.cancels for backend in pool.backends),
         states.count("being_canceled"),
         *(states.count("idle"), states.count("used"), states.count("tested"), pool.opening),
@@ -71,6 +74,8 @@ def clients(server: Server) -> Iterable[Row]:
     """Everybody who has logged in."""
     for session in list(server.sessions.values()):
         yield _client(session, _client_state(session))
+    for passage in server.passages:
+        yield _passing_client(passage, "active")
 
 
 def _client_state(session: Session) -> str:
@@ -100,6 +105,8 @@ def servers(server: Server) -> Iterable[Row]:
     for pool in list(server.pools.values()):
         for backend in list(pool.backends):
             yield _server(backend, state_of(backend, now))
+    for passage in server.passages:
+        yield _passing_server(passage, "active")
 
 
 def _server(backend: Backend, state: str) -> Row:
@@ -127,6 +134,34 @@ def sockets(server: Server) -> Iterable[Row]:
         for backend in list(pool.backends):
             state = f"sv_{state_of(backend, now)}"
             yield _server(backend, state) + _buffers(backend.wire, len(backend.state.partial))
+    for passage in server.passages:
+        yield _passing_client(passage, "cl_active") + _buffers(passage.client.wire, 0)
+        yield _passing_server(passage, "sv_active") + _buffers(passage.server.wire, 0)
+
+
+def _passing_client(passage: Passage, state: str) -> Row:
+    return (
+        *("C", passage.user, passage.pool.database.name, passage.kind.value, state),
+        *_addresses(passage.client.wire),
+        *(_clock(passage.connected_at), _clock(passage.active_at)),
+        *(0, 0, 0, _pointer(passage), _pointer(passage.own)),
+        *(0, _encryption(passage.client.wire)),
+        passage.application_name.decode("utf-8", "replace"),
+        *(0, passage.number),
+    )
+
+
+def _passing_server(passage: Passage, state: str) -> Row:
+    own = passage.own
+    return (
+        *("S", own.pool.user, own.pool.database.name, passage.kind.value, state),
+        *_addresses(passage.server.wire),
+        *(_clock(passage.connected_at), _clock(passage.connected_at)),
+        *(0, 0, 0, _pointer(own), _pointer(passage)),
+        *(own.login.pid, _encryption(passage.server.wire)),
+        passage.application_name.decode("utf-8", "replace"),
+        *(0, own.number),
+    )
 
 
 def active_sockets(server: Server) -> Iterable[Row]:
@@ -175,9 +210,9 @@ def _encryption(wire: Wire) -> str:
     return wire.sock.version if isinstance(wire.sock, TlsSocket) else ""
 
 
-def _pointer(thing: Session | Backend) -> str:
+def _pointer(thing: Session | Backend | Passage | OwnBackend) -> str:
     # Why a bit: a client and a server must never look the same.
-    return f"0x{thing.number << 1 | isinstance(thing, Backend):08x}"
+    return f"0x{thing.number << 1 | isinstance(thing, Backend | OwnBackend):08x}"
 
 
 def _split(seconds: float) -> tuple[int, int]:

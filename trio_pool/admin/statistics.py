@@ -80,6 +80,10 @@ def totals(server: Server) -> dict[str, Figures]:
         name = session.pool.database.name
         received, sent = flowing.get(name, (0, 0))
         flowing[name] = (received + session.wire.received, sent + session.wire.sent)
+    for passage in server.passages:
+        name, wire = passage.pool.database.name, passage.client.wire
+        received, sent = flowing.get(name, (0, 0))
+        flowing[name] = (received + wire.received, sent + wire.sent)
     return {
         name: statistics.figures(*flowing.get(name, (0, 0)))
         for name, statistics in server.books.by_database.items()

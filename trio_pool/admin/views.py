@@ -108,6 +108,7 @@ def _padded(number: int | None) -> str:
 def lists(server: Server) -> Iterable[Row]:
     """How many of everything there are."""
     backends = sum(len(pool.backends) + pool.opening for pool in server.pools.values())
+    passages = len(server.passages)
     counts = {
         "databases": sum(1 for _ in databases(server)),
         "users": sum(1 for _ in users(server)),
@@ -115,10 +116,10 @@ def lists(server: Server) -> Iterable[Row]:
         "pools": len(server.pools) + 1,
         "peer_pools": len(server.config.peers),
         "free_clients": 0,
-        "used_clients": len(server.sessions) + server.consoles,
+        "used_clients": len(server.sessions) + server.consoles + passages,
         "login_clients": len(server.lobby),
         "free_servers": 0,
-        "used_servers": backends,
+        "used_servers": backends + passages,
         "dns_names": 0,
         "dns_zones": 0,
         "dns_queries": 0,

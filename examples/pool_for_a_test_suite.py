@@ -8,6 +8,7 @@ tested then meets transaction pooling long before production does. As pytest fix
         with pooled_postgres(pool_size=2) as url:
             yield url
 
+Under pytest the plugin does all of this (docs/pytest.md); other test runners can do it so.
 Limit: the server forgets everything at the end; it trades durability for speed.
 """
 
@@ -19,21 +20,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import attrs
-
-from trio_pool.config import config_from_url
+import trio_pool
 from trio_pool.embedded import local_postgres
-from trio_pool.threaded import pool_in_thread
 
 
 @contextlib.contextmanager
 def pooled_postgres(pool_size: int) -> Iterator[str]:
     """The URL of a fresh PostgreSQL behind a pool of so many backends."""
-    with local_postgres() as postgres:
-        config = config_from_url(postgres.url(), listen_port=0, default_pool_size=pool_size)
-        with pool_in_thread(config) as serving:
-            _, port = next(place for place in serving.addresses if isinstance(place, tuple))
-            yield attrs.evolve(postgres, port=port).url()
+    with (
+        local_postgres() as postgres,
+        trio_pool.pool_in_thread(postgres.url(), default_pool_size=pool_size) as pool,
+    ):
+        yield pool.url
 
 
 def main() -> None:

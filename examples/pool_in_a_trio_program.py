@@ -1,37 +1,33 @@
-"""A pool as one more task of a Trio nursery.
+"""A pool as a block in a Trio program.
 
-`serve` is started like any server: once `start` returns, it listens, and it ends when it is
-cancelled. Port 0 lets the system choose. Here two clients share one backend; each has a
-prepared statement named `s`, and each gets its own.
+`open_pool` listens on a free port until its block ends. Here two clients share one backend; each
+has a prepared statement named `s`, and each gets its own.
 """
 
 from __future__ import annotations
 
 import trio
 
-from trio_pool.config import config_from_url
-from trio_pool.embedded import LocalServer, open_local_postgres
+import trio_pool
+from trio_pool.embedded import open_local_postgres
 from trio_pool.probe import open_probe
-from trio_pool.server import serve
 
 
 async def main() -> None:
-    async with open_local_postgres() as postgres, trio.open_nursery() as nursery:
-        config = config_from_url(postgres.url(), listen_port=0, default_pool_size=1)
-        pool = await nursery.start(serve, config)
-        _, port = next(address for address in pool.addresses if isinstance(address, tuple))
-
-        await two_clients(postgres, port)
-        print(f"{pool.counters.transactions} transactions on one backend")
-        nursery.cancel_scope.cancel()
-
-
-async def two_clients(postgres: LocalServer, port: int) -> None:
-    """One client after the other asks its own statement, by the same name."""
-    who = {"user": postgres.user, "password": postgres.password, "database": postgres.database}
     async with (
-        open_probe("127.0.0.1", port, **who) as first,
-        open_probe("127.0.0.1", port, **who) as second,
+        open_local_postgres() as postgres,
+        trio_pool.open_pool(postgres.url(), default_pool_size=1) as pool,
+    ):
+        await two_clients(pool.access)
+        print(f"{pool.stats().transactions} transactions on {pool.stats().backends} backend")
+
+
+async def two_clients(way: trio_pool.Access) -> None:
+    """One client after the other asks its own statement, by the same name."""
+    who = {"user": way.user, "password": way.password, "database": way.database}
+    async with (
+        open_probe(way.host, way.port, **who) as first,
+        open_probe(way.host, way.port, **who) as second,
     ):
         await first.prepare("s", "select 'first', $1::int + 1")
         await second.prepare("s", "select 'second', $1::int * 2")

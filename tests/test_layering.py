@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("protocol", "trio_pool")
 
 DECISIONS = (
+    "trio_pool.access",
     "trio_pool.config",
     "trio_pool.conform.compare",
     "trio_pool.conform.normalise",
@@ -31,6 +32,7 @@ DECISIONS = (
     "trio_pool.errors",
     "trio_pool.functions",
     "trio_pool.metrics",
+    "trio_pool.overheard",
     "trio_pool.pins",
     "trio_pool.relay",
     "trio_pool.settings",

@@ -9,11 +9,13 @@ is the ledger of replies that a backend owes; the *relay* edits bytes between tw
 
 Three rings; imports point inwards only (tests/test_layering.py):
 
-    shell       cli command check demo proof probe process logs threaded embedded/
+    shell       cli command check demo proof probe process logs embedded/
+                opened threaded beside_asyncio hooks monitor leftovers (a pool in a program)
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
                 lookup peers admin/ conform/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
+                access overheard
     protocol/   a package of its own: PostgreSQL's messages, no I/O
 
 Laws, each kept where it binds:
@@ -34,7 +36,68 @@ trio_pool.relay (what becomes of each message), trio_pool.session and trio_pool.
 which backend), trio_pool.switchboard (how it all turns), trio_pool.server (what owns it).
 """
 
+import importlib
+from typing import TYPE_CHECKING, Final
+
 from protocol import form
+
+if TYPE_CHECKING:
+    from trio_pool.access import Access
+    from trio_pool.admin.operations import OrderRefused
+    from trio_pool.beside_asyncio import PoolBeside, pool_beside_asyncio
+    from trio_pool.config import Config, ConfigError, config_from_url, load_config
+    from trio_pool.errors import Refused
+    from trio_pool.hooks import Client, Hooks
+    from trio_pool.leftovers import Leftover
+    from trio_pool.opened import OpenPool, Stats, open_pool
+    from trio_pool.threaded import ThreadedPool, pool_in_thread
+
+__all__ = [
+    "Access",
+    "Client",
+    "Config",
+    "ConfigError",
+    "Hooks",
+    "Leftover",
+    "OpenPool",
+    "OrderRefused",
+    "PoolBeside",
+    "Refused",
+    "Stats",
+    "ThreadedPool",
+    "config_from_url",
+    "load_config",
+    "open_pool",
+    "pool_beside_asyncio",
+    "pool_in_thread",
+]
+
+# Where each of these names is. Why not imported: a program that wants a URL parsed, or the
+# help of a command, must not wait for Trio.
+_HOMES: Final = {
+    "access": ("Access",),
+    "admin.operations": ("OrderRefused",),
+    "beside_asyncio": ("PoolBeside", "pool_beside_asyncio"),
+    "config": ("Config", "ConfigError", "config_from_url", "load_config"),
+    "errors": ("Refused",),
+    "hooks": ("Client", "Hooks"),
+    "leftovers": ("Leftover",),
+    "opened": ("OpenPool", "Stats", "open_pool"),
+    "threaded": ("ThreadedPool", "pool_in_thread"),
+}
 
 # Before anything else of the package is imported.
 form.prefer_sources(__path__)
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(importlib.import_module(f"trio_pool.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

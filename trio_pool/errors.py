@@ -37,6 +37,21 @@ class SessionFailed(Ending):
     message = "internal error of the pooler"
 
 
+class Refused(Ending):
+    """A hook of the embedding program says no: `Refused("words for the client", "a hint")`."""
+
+    sqlstate = "42501"
+    message = "refused by the program that this pool is part of"
+
+
+class HookFailed(Ending):
+    """A hook of the embedding program raised; its traceback is in the log."""
+
+    sqlstate = "XX000"
+    message = "a hook of the program that this pool is part of failed"
+    hint = "The traceback is in that program's log."
+
+
 class ServerSaidFatal(Ending):
     """The server ended the session and the client has its words already."""
 

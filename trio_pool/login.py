@@ -49,6 +49,7 @@ from trio_pool.errors import (
     UnsupportedReplication,
 )
 from trio_pool.farewell import fatal
+from trio_pool.hooks import Client, Hooks, call
 from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
 from trio_pool.process import account_name
@@ -444,6 +445,8 @@ class Login:
         greeting = greeting_for(pool, wanted)
         if greeting is None:
             return self._wait(try_settings, pool, wanted)
+        if server.hooks is not None:
+            self._tell(server.hooks, card)
         server.cards.remember(card)
         key = server.new_cancel_key(card.minor)
         self.wire.put(accepted.closing + greeting.opening + backend_key_data(*key) + _READY)
@@ -455,6 +458,8 @@ class Login:
         """A replication client has a backend of its own, and no session of a pool."""
         server, own = self._server, self._own
         if own is None:
+            if server.hooks is not None:
+                self._tell(server.hooks, card)
             return self._wait(self._open_own, pool, card)
         self._own = None
         server.lobby.leave(self)
@@ -471,6 +476,12 @@ class Login:
         if self._own is not None:
             self._own.close()
             self._own = None
+
+    def _tell(self, hooks: Hooks, card: Card) -> None:
+        """The embedding program has a word to say. Raises the Ending that it says no with."""
+        address, _ = endpoints(self.wire.sock)
+        client = Client(number=0, user=card.user, database=card.database, address=address)
+        call(hooks.on_authentication, client)
 
     def _wanted(self, card: Card) -> Wanted:
         """The settings the client is to have."""

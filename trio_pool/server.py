@@ -39,11 +39,13 @@ from trio_pool.config import Config
 from trio_pool.credentials import auth_method, server_login
 from trio_pool.errors import ClientsExceeded, DatabaseDisabled, ShuttingDown
 from trio_pool.farewell import dismiss, part_with
+from trio_pool.hooks import Hooks
 from trio_pool.janitor import keep_time
 from trio_pool.listener import Address, Entrance, addresses_of, forget_files, open_listeners
 from trio_pool.login import Arrival, Lobby, Login
 from trio_pool.lookup import Lookups
 from trio_pool.metrics import Census
+from trio_pool.monitor import Monitor
 from trio_pool.newcomers import Newcomers
 from trio_pool.opening import Opener
 from trio_pool.passages import Passages
@@ -89,8 +91,11 @@ class Server:
         nursery: trio.Nursery,
         switchboard: Switchboard,
         read_config: Callable[[], Config] | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.config = config
+        # What the embedding program wants to be called for; None: nothing.
+        self.hooks = hooks
         # How RELOAD comes by a new configuration; None when there is nothing to read.
         self.read_config = read_config
         self.auth_method = auth_method(config.settings.auth_type)
@@ -376,11 +381,13 @@ class Server:
                 card.database,
                 card.user,
             )
+        if self.hooks is not None:
+            arrival.wire.turn = Monitor(session, self.hooks)
         self.newcomers.enter(session, pid)
         if self.draining:
             session.drain(ShuttingDown())
         if arrival.rest:
-            session.on_bytes(arrival.rest)
+            arrival.wire.turn.on_bytes(arrival.rest)
 
     def new_number(self) -> int:
         """The number of another client."""
@@ -425,6 +432,7 @@ async def serve(
     signals: bool = False,
     read_config: Callable[[], Config] | None = None,
     dedicated: bool = False,
+    hooks: Hooks | None = None,
     task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `config` until cancelled or drained; started with a `Serving`.
@@ -432,14 +440,14 @@ async def serve(
     With `signals`, those of PgBouncer are obeyed (trio_pool.admin.signals). `read_config` is
     what RELOAD and SIGHUP call, in a thread, for a new configuration; it may raise ConfigError.
     With `dedicated` the pool expects to be alone in this Trio run: it is faster at that, and may
-    keep other tasks waiting for a millisecond or two.
+    keep other tasks waiting for a millisecond or two. `hooks` are the embedding program's.
     Raises OSError when an address cannot be bound, and Endings for a configuration that cannot
     be served.
     """
     switchboard = Switchboard(dedicated)
     try:
         async with trio.open_nursery() as nursery:
-            server = Server(config, nursery, switchboard, read_config)
+            server = Server(config, nursery, switchboard, read_config, hooks)
             if signals:
                 nursery.start_soon(obey_signals, server)
             try:

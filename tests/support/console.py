@@ -96,6 +96,6 @@ class Operated:
 def serving(operated: Operated) -> Iterator[Operated]:
     """Serve the file as it is described now, until the block ends."""
     file = operated.write()
-    with pool_in_thread(load_config(file), lambda: load_config(file)) as started:
+    with pool_in_thread(load_config(file), read_config=lambda: load_config(file)) as started:
         operated.serving = started
         yield operated

@@ -1,0 +1,63 @@
+"""What clients have not tidied up: open transactions, and state that keeps their backends.
+
+For test suites that want to know which test left something behind (the pytest plugin's
+`trio_pool_strict`), and for programs that ask their own pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from protocol.tags import TransactionStatus
+from trio_pool.pins import KINDS
+
+if TYPE_CHECKING:
+    from trio_pool.server import Server
+    from trio_pool.session import Session
+
+TRANSACTION: Final = "open transaction"
+
+
+@attrs.frozen(kw_only=True)
+class Leftover:
+    """One thing that one client has left. `client` is the number of its session."""
+
+    client: int
+    user: str
+    database: str
+    kind: str
+    """`open transaction`, or the reason of a pin such as `temporary objects`."""
+    statement: str
+    """What made it, where that is known."""
+    pins: bool
+
+
+def leftovers(server: Server) -> tuple[Leftover, ...]:
+    """Everything that is left at this moment. Call it where the pooler runs."""
+    found = [left for session in server.sessions.values() for left in _of(session)]
+    return tuple(sorted(found, key=lambda left: left.client))
+
+
+def _of(session: Session) -> Iterator[Leftover]:
+    backend = session.backend
+    if backend is None:
+        return
+    if backend.state.pipeline.status != TransactionStatus.IDLE:
+        yield _leftover(session, TRANSACTION, "", pins=False)
+    for pin in session.relay.pins:
+        if pin.reason in KINDS and not (pin.over or pin.warns):
+            yield _leftover(session, pin.reason, pin.statement, pins=True)
+
+
+def _leftover(session: Session, kind: str, statement: str, pins: bool) -> Leftover:
+    return Leftover(
+        client=session.number,
+        user=session.user,
+        database=session.pool.database.name,
+        kind=kind,
+        statement=statement,
+        pins=pins,
+    )

@@ -10,7 +10,8 @@ raises ProtocolViolation or AuthenticationRefused (errors) and nothing else.
     startup startup_message      the packets before the first message, and their options
     exchange auth handshake      linear conversations as generators: authenticate a client,
                                  log in to a server
-    scram scram_exchange         SCRAM-SHA-256, both sides; saslprep; stored_secrets
+    scram scram_exchange         SCRAM-SHA-256, both sides; saslprep; stored_secrets;
+                                 channel_binding ties it to the TLS connection
     pipeline                     the ledger of replies that a server still owes
     form                         whether the compiled modules run, or their sources
     sql/                         which SQL texts speak of prepared statements or settings

@@ -108,21 +108,27 @@ def authenticate_by_md5(user: bytes, secret: Md5Secret | None, salt: bytes) -> E
 
 
 def authenticate_by_scram(
-    user: bytes, verifier: scram.ScramVerifier, nonce: bytes, *, known: bool = True
+    user: bytes,
+    verifier: scram.ScramVerifier,
+    nonce: bytes,
+    *,
+    known: bool = True,
+    binding: bytes | None = None,
 ) -> Exchange[Accepted]:
     """Have the client prove that it knows the password, without learning it.
 
     `nonce` is at least 18 random bytes in base64. Give a mock verifier and `known=False` for a
-    user that does not exist.
+    user that does not exist. `binding` is that of the TLS connection the client comes by.
     """
-    offer = backend.authentication_sasl([scram.MECHANISM])
+    mechanisms = [scram.MECHANISM] if binding is None else [scram.MECHANISM_PLUS, scram.MECHANISM]
+    offer = backend.authentication_sasl(mechanisms)
     initial = frontend.decode_sasl_initial(_answer((yield offer), "SASL", SASL_BYTES_MAX))
-    if initial.mechanism != scram.MECHANISM:
+    if initial.mechanism not in mechanisms:
         raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
     first = initial.data
     if first is None:
         first = _answer((yield backend.authentication_sasl_continue(b"")), "SASL", SASL_BYTES_MAX)
-    server = ScramServer(verifier, nonce)
+    server = ScramServer(verifier, nonce, binding, initial.mechanism == scram.MECHANISM_PLUS)
     challenge = backend.authentication_sasl_continue(server.challenge(first))
     keys = server.verify(_answer((yield challenge), "SASL", SASL_BYTES_MAX))
     if keys is None or not known:
@@ -138,6 +144,7 @@ def authenticate(
     random_bytes: Callable[[int], bytes],
     mock_key: bytes,
     iterations: int = scram.ITERATIONS_DEFAULT,
+    binding: bytes | None = None,
 ) -> Exchange[Accepted]:
     """Authenticate `user`, whose stored secret is `secret` (None: a user we do not know).
 
@@ -145,9 +152,9 @@ def authenticate(
     have verifiers and so be asked by SCRAM, pass a `mock_verifier` in place of None.
 
     `random_bytes` is the source of salts and nonces, `mock_key` a secret that outlives the
-    login. The steps are quick except two, which run PBKDF2: the first when a password is to be
-    checked by SCRAM (keep `verifier_for` and pass the verifier to avoid it), the last when a
-    verifier is checked by PLAIN.
+    login. `binding` is what the client may bind its proof to, over TLS. The steps are quick except
+    two, which run PBKDF2: the first when a password is to be checked by SCRAM (keep `verifier_for`
+    and pass the verifier to avoid it), the last when a verifier is checked by PLAIN.
     """
     if method is AuthMethod.ANY:
         return Accepted()
@@ -166,7 +173,7 @@ def authenticate(
     if method is AuthMethod.MD5 and not isinstance(secret, scram.ScramVerifier):
         digest = _digest_for(secret, user)
         return (yield from authenticate_by_md5(user, digest, random_bytes(_SALT_BYTES)))
-    return (yield from _by_scram(user, secret, random_bytes, mock_key, iterations))
+    return (yield from _by_scram(user, secret, random_bytes, mock_key, iterations, binding))
 
 
 def _digest_for(secret: PlainSecret | Md5Secret | None, user: bytes) -> Md5Secret | None:
@@ -181,6 +188,7 @@ def _by_scram(
     random_bytes: Callable[[int], bytes],
     mock_key: bytes,
     iterations: int,
+    binding: bytes | None,
 ) -> Exchange[Accepted]:
     verifier = verifier_for(secret, user, mock_key, iterations)
     known = secret is not None and verifier is not None
@@ -189,4 +197,4 @@ def _by_scram(
         # wrong password, for which secrets we have is not its business.
         verifier = scram.mock_verifier(mock_key, user, iterations)
     nonce = base64.b64encode(random_bytes(_NONCE_BYTES))
-    return (yield from authenticate_by_scram(user, verifier, nonce, known=known))
+    return (yield from authenticate_by_scram(user, verifier, nonce, known=known, binding=binding))

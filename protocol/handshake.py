@@ -52,9 +52,15 @@ class LoggedIn:
 
 @attrs.frozen
 class LoginPolicy:
-    """What we are willing to do for a server."""
+    """What we are willing to do for a server.
+
+    `binding` is that of the TLS connection to it (protocol.channel_binding), None in the clear and
+    where it is not to be used. With `binding_required` nothing but a proof bound to it is given.
+    """
 
     cleartext_allowed: bool = True
+    binding: bytes | None = attrs.field(default=None, repr=False)
+    binding_required: bool = False
     scram_limits: ScramLimits = attrs.field(factory=ScramLimits)
 
 
@@ -90,6 +96,8 @@ def log_in(
     opening, policy = _Opening(minor), policy or LoginPolicy()
     packet = startup.startup_message([(b"user", credentials.user), *parameters], minor)
     request = yield from _next_request(packet, opening)
+    if policy.binding_required:
+        _check_binding(request, policy)
     match request:
         case backend.AuthenticationOk():
             pass
@@ -101,7 +109,8 @@ def log_in(
             yield from _expect_ok(frontend.password(answer), opening)
         case backend.AuthenticationSASL(mechanisms):
             client = _scram_client(credentials, mechanisms, nonce, policy, derive)
-            yield from _prove_by_scram(client, opening)
+            bound = policy.binding is not None and scram.MECHANISM_PLUS in mechanisms
+            yield from _prove_by_scram(client, bound, opening)
         case _:
             _refuse(f"the server demands {type(request).__name__}, which is not supported")
     return (yield from _collect(opening))
@@ -181,14 +190,15 @@ def _scram_client(
     policy: LoginPolicy,
     derive: Derive,
 ) -> ScramClient:
-    if scram.MECHANISM not in mechanisms:
+    plus = scram.MECHANISM_PLUS in mechanisms
+    if scram.MECHANISM not in mechanisms and not (plus and policy.binding is not None):
         offered = b", ".join(mechanisms).decode("utf-8", "replace")
         _refuse(f"the server offers no SASL mechanism that is supported ({offered})")
     match credentials.secret:
         case PlainSecret(password):
-            return ScramClient(password, nonce, policy.scram_limits, derive)
+            secret: bytes | scram.ScramKeys = password
         case scram.ScramKeys() as keys:
-            return ScramClient(keys, nonce, policy.scram_limits)
+            secret = keys
         case None:
             _refuse("the server demands SCRAM-SHA-256, and no password is configured")
         case Md5Secret():
@@ -196,10 +206,24 @@ def _scram_client(
                 "the server demands SCRAM-SHA-256, and only an MD5 digest is known",
                 hint="Store the password, or the server's own SCRAM verifier for this user.",
             )
+    return ScramClient(secret, nonce, policy.scram_limits, derive, policy.binding, plus)
 
 
-def _prove_by_scram(client: ScramClient, opening: _Opening) -> Exchange[None]:
-    initial = frontend.sasl_initial(scram.MECHANISM, client.first)
+def _check_binding(request: backend.Authentication, policy: LoginPolicy) -> None:
+    """Give no other proof than one that is bound to the channel, and take no acceptance without."""
+    if policy.binding is None:
+        _refuse(
+            "channel binding is required, and this connection has none",
+            "It needs TLS, and a certificate whose signature says by which hash it was made.",
+        )
+    offered = request.mechanisms if isinstance(request, backend.AuthenticationSASL) else ()
+    if scram.MECHANISM_PLUS not in offered:
+        _refuse("channel binding is required, but the server did not offer it")
+
+
+def _prove_by_scram(client: ScramClient, bound: bool, opening: _Opening) -> Exchange[None]:
+    mechanism = scram.MECHANISM_PLUS if bound else scram.MECHANISM
+    initial = frontend.sasl_initial(mechanism, client.first)
     challenge = yield from _next_request(initial, opening)
     if not isinstance(challenge, backend.AuthenticationSASLContinue):
         _refuse("the server ended SCRAM before it proved that it knows the password")

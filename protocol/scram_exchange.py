@@ -1,8 +1,10 @@
 """The four messages of SCRAM-SHA-256, from either side (RFC 5802 section 5 and 7).
 
 ScramServer checks a client, ScramClient logs in to a server. Attributes must come in the
-order of the RFC; an extension that demands to be understood (`m=`) is refused; channel
-binding is neither offered nor used, for a proxy ends the TLS of both its sides.
+order of the RFC; an extension that demands to be understood (`m=`) is refused. Channel binding
+(protocol.channel_binding) ties the proof to the certificate of the TLS connection it is given in;
+a client that could bind and was not offered to says so, and that this is true is checked, for
+somebody in the middle may have taken the offer away (RFC 5802 section 6).
 
 Invariant: no bytes of the peer's make these raise anything but ProtocolViolation (malformed)
 and AuthenticationRefused (well-formed, but we must not go on).
@@ -17,7 +19,7 @@ from typing import Final
 
 import attrs
 
-from protocol import scram
+from protocol import channel_binding, scram
 from protocol.errors import AuthenticationRefused, ProtocolViolation
 
 # Limit: attribute texts are short; whatever is longer is an attack on our memory or time.
@@ -70,10 +72,24 @@ def _ignore_extensions(parts: list[bytes]) -> None:
 class ScramServer:
     """One client's login, seen from the server. Call `challenge`, then `verify`."""
 
-    __slots__ = ("_bare", "_challenge", "_header", "_nonce", "_verifier", "signature")
+    __slots__ = (
+        *("_bare", "_binding", "_bound", "_challenge", "_header", "_nonce", "_verifier"),
+        "signature",
+    )
 
-    def __init__(self, verifier: scram.ScramVerifier, nonce: bytes) -> None:
-        """`nonce` is fresh randomness for this login, at least 18 bytes in base64."""
+    def __init__(
+        self,
+        verifier: scram.ScramVerifier,
+        nonce: bytes,
+        binding: bytes | None = None,
+        bound: bool = False,
+    ) -> None:
+        """`nonce` is fresh randomness for this login, at least 18 bytes in base64.
+
+        `binding` is the channel's, if one was offered, and `bound` that the client chose it.
+        """
+        self._binding = binding
+        self._bound = bound and binding is not None
         self._verifier = verifier
         self._nonce = nonce
         self._header = self._bare = self._challenge = b""
@@ -85,7 +101,11 @@ class ScramServer:
         authzid, comma, self._bare = after_flag.partition(b",")
         if not comma:
             raise _malformed("incomplete message")
-        _check_gs2_header(flag, authzid)
+        self._check_flag(flag)
+        if authzid:
+            raise ProtocolViolation(
+                "client uses authorization identity, but it is not supported", "0A000"
+            )
         self._header = client_first[: len(client_first) - len(self._bare)]
         parts = self._bare.split(b",")
         if parts[0].startswith(b"m="):
@@ -107,8 +127,18 @@ class ScramServer:
         if not comma:
             raise _malformed('attribute "p" expected')
         parts = without_proof.split(b",")
-        if _attribute(parts, b"c") != base64.b64encode(self._header):
-            raise ProtocolViolation("unexpected SCRAM channel-binding attribute in client-final")
+        channel = _attribute(parts, b"c")
+        if not self._bound:
+            if channel != base64.b64encode(self._header):
+                raise ProtocolViolation(
+                    "unexpected SCRAM channel-binding attribute in client-final"
+                )
+        elif not scram.same(channel, base64.b64encode(self._header + (self._binding or b""))):
+            raise ProtocolViolation(
+                "SCRAM channel binding check failed",
+                "28000",
+                "The client met another certificate than this server's.",
+            )
         if not scram.same(_nonce(parts), self._nonce):
             raise ProtocolViolation("invalid SCRAM response (nonce does not match)")
         _ignore_extensions(parts)
@@ -121,26 +151,39 @@ class ScramServer:
         self.signature = b"v=" + base64.b64encode(signature)
         return scram.ScramKeys(key, verifier.server_key, verifier.salt, verifier.iterations)
 
-
-def _check_gs2_header(flag: bytes, authzid: bytes) -> None:
-    if flag.startswith(b"p="):
-        raise ProtocolViolation(
-            "client selected SCRAM-SHA-256 without channel binding, "
-            "but the SCRAM message includes channel binding data"
-        )
-    # With "y" the client says that it could bind but believes we cannot: true, we offer none.
-    if flag not in (b"n", b"y"):
-        raise _malformed("unexpected channel-binding flag")
-    if authzid:
-        raise ProtocolViolation(
-            "client uses authorization identity, but it is not supported", "0A000"
-        )
+    def _check_flag(self, flag: bytes) -> None:
+        """Whether the client binds, or why not. Raises ProtocolViolation."""
+        if self._bound:
+            if not flag.startswith(b"p="):
+                raise ProtocolViolation(
+                    "client selected SCRAM-SHA-256-PLUS, "
+                    "but the SCRAM message does not include channel binding data"
+                )
+            if flag[2:] != channel_binding.TYPE:
+                raise ProtocolViolation("unsupported SCRAM channel-binding type")
+        elif flag.startswith(b"p="):
+            raise ProtocolViolation(
+                "client selected SCRAM-SHA-256 without channel binding, "
+                "but the SCRAM message includes channel binding data"
+            )
+        elif flag == b"y" and self._binding is not None:
+            # Hazard: it believes that it was offered none; somebody may have seen to that.
+            raise ProtocolViolation(
+                "SCRAM channel binding negotiation error",
+                "28000",
+                "The client supports channel binding and thinks that this server does not.",
+            )
+        elif flag not in (b"n", b"y"):
+            raise _malformed("unexpected channel-binding flag")
 
 
 class ScramClient:
     """Our login to one server. Send `first`, call `respond`, then `confirm`."""
 
-    __slots__ = ("_auth_message", "_derive", "_keys", "_limits", "_nonce", "_secret", "first")
+    __slots__ = (
+        *("_auth_message", "_channel", "_derive", "_keys", "_limits", "_nonce", "_secret"),
+        *("_bare", "first"),
+    )
 
     def __init__(
         self,
@@ -148,8 +191,17 @@ class ScramClient:
         nonce: bytes,
         limits: ScramLimits,
         derive: Derive = scram.salted_password,
+        binding: bytes | None = None,
+        offered: bool = True,
     ) -> None:
-        """`secret` is a password or keys; `derive` is only called for a password."""
+        """`secret` is a password or keys; `derive` is only called for a password.
+
+        `binding` is the channel's where we can bind to it; the server has `offered` to, or not.
+        """
+        header = b"n,,"
+        if binding is not None:
+            header = b"p=%s,," % channel_binding.TYPE if offered else b"y,,"
+        self._channel = base64.b64encode(header + (binding or b"" if offered else b""))
         self._secret = secret
         self._nonce = nonce
         self._limits = limits
@@ -157,7 +209,8 @@ class ScramClient:
         self._keys: scram.ScramKeys | None = None
         self._auth_message = b""
         # The server takes the user from the startup packet and ignores the one given here.
-        self.first = b"n,,n=,r=" + nonce
+        self._bare = b"n=,r=" + nonce
+        self.first = header + self._bare
 
     def respond(self, server_first: bytes) -> bytes:
         """The answer to the server's challenge. With a password this is the slow step."""
@@ -173,8 +226,8 @@ class ScramClient:
         iterations = self._check_iterations(_attribute(parts, b"i"))
         _ignore_extensions(parts)
         keys = self._keys = self._keys_for(salt, iterations)
-        final = b"c=biws,r=" + nonce
-        self._auth_message = b",".join([self.first[3:], server_first, final])
+        final = b"c=%s,r=%s" % (self._channel, nonce)
+        self._auth_message = b",".join([self._bare, server_first, final])
         proof = scram.client_proof(keys.client_key, self._auth_message)
         return final + b",p=" + base64.b64encode(proof)
 

@@ -21,7 +21,7 @@ from protocol.handshake import is_scram_challenge, log_in
 from trio_pool.conduct import Hasher, PeerClosed, conduct
 from trio_pool.config import FALLBACK, SETTINGS, Config, ConfigError, Database, Effect, load_config
 from trio_pool.credentials import UnsupportedAuthType, auth_method, server_login
-from trio_pool.opening import open_encrypted
+from trio_pool.opening import login_policy, open_encrypted
 from trio_pool.process import descriptors_needed
 from trio_pool.tls import TlsStream
 from trio_pool.tls_settings import encryption_of
@@ -117,6 +117,7 @@ async def _reach(config: Config, database: Database, finding: Finding) -> None:
                     login.credentials(),
                     [(b"database", database.dbname.encode())],
                     nonce=base64.b64encode(secrets.token_bytes(18)),
+                    policy=login_policy(database, stream),
                 )
                 reader = FrameReader(1_048_576)
                 found = await conduct(exchange, stream, reader, Hasher(), is_scram_challenge)

@@ -108,6 +108,7 @@ class Login:
         "_waiting",
         "_found",
         "_direct",
+        "_binding",
         "_method",
         "_own",
     )
@@ -127,6 +128,8 @@ class Login:
         # What a server knows of a user that the user list does not have, once it was asked.
         self._found: Found | None = None
         self._direct = False
+        # Of the certificate that this client was shown: a reload may have brought another.
+        self._binding: bytes | None = None
         self._method: AuthMethod | None = None
         # A connection to the server that is to be this client's alone.
         self._own: OwnBackend | None = None
@@ -231,6 +234,7 @@ class Login:
         """From here on every byte is a TLS record's; `received` begins the handshake."""
         context = self._server.encryption.client
         assert context is not None
+        self._binding = self._server.encryption.binding
         sock, unsent = self.wire.give_up()
         self.wire.turn = NOBODY
         encrypted = TlsSocket(
@@ -350,6 +354,7 @@ class Login:
             random_bytes=secrets.token_bytes,
             mock_key=server.mock_key,
             iterations=server.config.settings.scram_iterations,
+            binding=self._binding,
         )
         try:
             self.wire.put(next(self._exchange))

@@ -26,7 +26,7 @@ from trio_pool.conduct import Hasher, PeerClosed, conduct, next_message
 from trio_pool.config import Settings
 from trio_pool.credentials import SecretLookup
 from trio_pool.errors import LookupFailed
-from trio_pool.opening import open_encrypted
+from trio_pool.opening import login_policy, open_encrypted
 from trio_pool.tls_settings import Encryption
 
 log = logging.getLogger(__name__)
@@ -133,6 +133,7 @@ class Lookups:
             lookup.login.credentials(),
             [(b"database", lookup.database.dbname.encode("utf-8", "surrogateescape"))],
             nonce=base64.b64encode(secrets.token_bytes(_NONCE_BYTES)),
+            policy=login_policy(lookup.database, stream),
         )
         try:
             await conduct(exchange, stream, reader, self._hasher, is_scram_challenge)

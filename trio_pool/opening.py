@@ -15,14 +15,15 @@ import trio
 
 from protocol import frontend
 from protocol.backend import decode_error_response
+from protocol.channel_binding import end_point_binding
 from protocol.errors import AuthenticationRefused, ProtocolViolation, ServerRefused
 from protocol.framing import FrameReader
-from protocol.handshake import LoggedIn, is_scram_challenge, log_in
+from protocol.handshake import LoggedIn, LoginPolicy, is_scram_challenge, log_in
 from protocol.startup import ssl_request
 from protocol.tags import BackendTag
 from trio_pool.backend import Backend
 from trio_pool.conduct import Hasher, PeerClosed, conduct, next_message
-from trio_pool.config import Database, LoadBalance, Settings, TlsMode
+from trio_pool.config import ChannelBinding, Database, LoadBalance, Settings, TlsMode
 from trio_pool.errors import Ending, ServerLoginFailing
 from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
@@ -129,6 +130,7 @@ class Opener:
             pool.login.credentials(),
             parameters,
             nonce=base64.b64encode(secrets.token_bytes(_NONCE_BYTES)),
+            policy=login_policy(pool.database, stream),
         )
         login = await conduct(exchange, stream, reader, self._hasher, is_scram_challenge)
         if more is None and pool.database.connect_query:
@@ -174,6 +176,18 @@ async def open_encrypted(
             failure = error
     assert failure is not None
     raise failure
+
+
+def login_policy(database: Database, stream: trio.abc.Stream) -> LoginPolicy:
+    """What a login over this connection may and must do: its channel binding."""
+    choice = database.channel_binding
+    certificate = stream.sock.peer_certificate if isinstance(stream, TlsStream) else None
+    if certificate is None or choice is ChannelBinding.DISABLE:
+        return LoginPolicy(binding_required=choice is ChannelBinding.REQUIRE)
+    return LoginPolicy(
+        binding=end_point_binding(certificate),
+        binding_required=choice is ChannelBinding.REQUIRE,
+    )
 
 
 async def connect_to(

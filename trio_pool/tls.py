@@ -82,6 +82,11 @@ class TlsSocket:
         return None
 
     @property
+    def peer_certificate(self) -> bytes | None:
+        """The peer's certificate in DER, verified or not; None without one."""
+        return self._tls.getpeercert(binary_form=True)
+
+    @property
     def protocol(self) -> str | None:
         """What ALPN has agreed upon."""
         return self._tls.selected_alpn_protocol()

@@ -7,10 +7,12 @@ whole. Names and defaults are PgBouncer's; `secure` protocols are TLS 1.2 and ne
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import Final
 
 import attrs
 
+from protocol.channel_binding import end_point_binding
 from trio_pool.config import ConfigError, Settings, TlsMode
 from trio_pool.tls import ALPN
 
@@ -31,10 +33,14 @@ _VERIFIED: Final = (TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL)
 
 @attrs.frozen(eq=False)
 class Encryption:
-    """The contexts of one configuration; `client` is None when clients are offered no TLS."""
+    """The contexts of one configuration; `client` is None when clients are offered no TLS.
+
+    `binding` is what clients can bind their proofs to: it belongs to our own certificate.
+    """
 
     client: ssl.SSLContext | None
     server: ssl.SSLContext | None
+    binding: bytes | None = None
 
 
 NO_ENCRYPTION: Final = Encryption(None, None)
@@ -42,7 +48,18 @@ NO_ENCRYPTION: Final = Encryption(None, None)
 
 def encryption_of(settings: Settings) -> Encryption:
     """Read certificates and keys. Raises ConfigError naming the setting that is at fault."""
-    return Encryption(_for_clients(settings), _for_servers(settings))
+    client = _for_clients(settings)
+    binding = None if client is None else _binding(settings.client_tls_cert_file)
+    return Encryption(client, _for_servers(settings), binding)
+
+
+def _binding(file: str) -> bytes | None:
+    """Of the first certificate in the file, which is the one that is shown."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    # Why without looking for errors: OpenSSL has read the file already.
+    text = Path(file).read_text(encoding="utf-8", errors="replace")
+    _, _, first = text.partition(begin)
+    return end_point_binding(ssl.PEM_cert_to_DER_cert(begin + first.partition(end)[0] + end))
 
 
 def _for_clients(settings: Settings) -> ssl.SSLContext | None:

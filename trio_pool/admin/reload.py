@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # What of a database's line says how its backends are opened.
-_PLACE = ("host", "port", "dbname", "user", "password", "connect_query", "startup_parameters")
+_PLACE = (
+    *("host", "port", "dbname", "user", "password", "connect_query", "startup_parameters"),
+    "channel_binding",
+)
 
 
 async def reload(server: Server) -> None:

@@ -7,7 +7,14 @@ Belongs to the decisions: no Trio, no sockets, no clock. Read `model` first (the
 from trio_pool.config.databases import CONSOLE, FALLBACK, Database
 from trio_pool.config.errors import ConfigError
 from trio_pool.config.hba import Hba, HbaRule, Visit
-from trio_pool.config.kinds import AuthType, LoadBalance, PinAction, PoolMode, TlsMode
+from trio_pool.config.kinds import (
+    AuthType,
+    ChannelBinding,
+    LoadBalance,
+    PinAction,
+    PoolMode,
+    TlsMode,
+)
 from trio_pool.config.load import load_config
 from trio_pool.config.model import Config, Limits
 from trio_pool.config.settings import Settings, settings_from
@@ -20,6 +27,7 @@ __all__ = [
     "FALLBACK",
     "SETTINGS",
     "AuthType",
+    "ChannelBinding",
     "Config",
     "ConfigError",
     "Database",

@@ -12,7 +12,7 @@ import attrs
 
 from trio_pool.config import kinds
 from trio_pool.config.errors import ConfigError
-from trio_pool.config.kinds import LoadBalance, PoolMode
+from trio_pool.config.kinds import ChannelBinding, LoadBalance, PoolMode
 from trio_pool.config.pairs import Pairs
 
 FALLBACK: Final = "*"
@@ -43,6 +43,8 @@ KEYS: Final = frozenset(
         "timezone",
         "application_name",
         "query_wait_timeout",
+        # Ours.
+        "channel_binding",
     ]
 )
 WITHOUT_EFFECT: Final[frozenset[str]] = frozenset()
@@ -76,6 +78,7 @@ class Database:
     query_wait_timeout: float | None = None
     connect_query: str | None = None
     load_balance_hosts: LoadBalance | None = None
+    channel_binding: ChannelBinding = ChannelBinding.PREFER
     client_encoding: str | None = None
     datestyle: str | None = None
     timezone: str | None = None
@@ -133,6 +136,8 @@ def _database(name: str, pairs: Pairs, unix_socket_dir: str) -> Database:
         query_wait_timeout=pairs.get("query_wait_timeout", kinds.SECONDS),
         connect_query=pairs.text("connect_query"),
         load_balance_hosts=pairs.get("load_balance_hosts", kinds.LOAD_BALANCE),
+        channel_binding=pairs.get("channel_binding", kinds.CHANNEL_BINDING)
+        or ChannelBinding.PREFER,
         client_encoding=pairs.text("client_encoding"),
         datestyle=pairs.text("datestyle"),
         timezone=pairs.text("timezone"),

@@ -65,6 +65,14 @@ class TlsMode(enum.Enum):
     VERIFY_FULL = "verify-full"
 
 
+class ChannelBinding(enum.Enum):
+    """libpq's channel_binding: whether our logins at a server are bound to its TLS."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+
+
 class LoadBalance(enum.Enum):
     """What to do with several hosts of one database."""
 
@@ -170,3 +178,4 @@ POOL_MODE: Final = _one_of(PoolMode)
 AUTH_TYPE: Final = _one_of(AuthType)
 TLS_MODE: Final = _one_of(TlsMode)
 LOAD_BALANCE: Final = _one_of(LoadBalance)
+CHANNEL_BINDING: Final = _one_of(ChannelBinding)

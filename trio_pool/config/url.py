@@ -23,7 +23,9 @@ from trio_pool.config.settings import settings_from
 SCHEMES: Final = ("postgresql", "postgres")
 # libpq's parameters that name the same things as the parts of the URL, and those we pass on.
 _PLACE: Final = ("host", "port", "user", "password", "dbname")
-_PASSED_ON: Final = ("application_name", "client_encoding", "connect_timeout", "sslmode")
+_PASSED_ON: Final = (
+    *("application_name", "channel_binding", "client_encoding", "connect_timeout", "sslmode"),
+)
 _EXAMPLE: Final = "postgresql://user:password@host:5432/dbname"
 
 
@@ -138,6 +140,7 @@ def config_from_url(
 
 
 def _database(name: str, server: ServerUrl) -> Database:
+    binding = server.parameters.get("channel_binding", "prefer")
     return Database(
         name=name,
         host=server.host,
@@ -147,4 +150,5 @@ def _database(name: str, server: ServerUrl) -> Database:
         password=server.password,
         application_name=server.parameters.get("application_name"),
         client_encoding=server.parameters.get("client_encoding"),
+        channel_binding=kinds.CHANNEL_BINDING.parse("channel_binding", binding),
     )

@@ -11,7 +11,7 @@ import argparse
 import importlib.metadata
 import sys
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Final
 
 from protocol import form
 
@@ -77,10 +77,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no log on the terminal")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="log more")
-    parser.add_argument("-u", "--user", metavar="ACCOUNT", help="run as this account (from root)")
+    parser.add_argument("-u", "--user", metavar="USERNAME", help="run as this account (from root)")
     parser.add_argument("-V", "--version", action="version", version=_version())
-    parser.add_argument("-d", "--daemon", action=_Refused, help=argparse.SUPPRESS)
-    parser.add_argument("-R", "--reboot", action=_Refused, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "-d", "--daemon", action="store_true", help="go into the background once it listens"
+    )
+    parser.add_argument(
+        "-R",
+        "--reboot",
+        action="store_true",
+        help="take over the listening sockets of the process that runs with this file",
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -120,27 +127,6 @@ def _version() -> str:
     return f"trio-pool {importlib.metadata.version('trio-pool')} ({form.description()})"
 
 
-class _Refused(argparse.Action):
-    """A flag of PgBouncer's that we do not follow; says what to use in its place."""
-
-    INSTEAD: Final = {
-        "daemon": "start it in the foreground: systemd, a container or `nohup ... &` keep it",
-        "reboot": "start a second process with so_reuseport = 1 and end the first with SIGTERM",
-    }
-
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, help=help)
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> NoReturn:
-        parser.error(f"{option_string} is not supported: {self.INSTEAD[self.dest]}")
-
-
 def _run(options: argparse.Namespace) -> int:
     from trio_pool import command
 
@@ -153,6 +139,8 @@ def _run(options: argparse.Namespace) -> int:
         quiet=options.quiet,
         verbose=options.verbose,
         account=options.user,
+        daemon=options.daemon,
+        reboot=options.reboot,
     )
 
 

@@ -23,7 +23,9 @@ from trio_pool import server
 from trio_pool.config import FALLBACK, Config, ConfigError, Settings, config_from_url, is_url
 from trio_pool.config import load_config as config_from_file
 from trio_pool.config.settings import check
+from trio_pool.daemon import Background, detach
 from trio_pool.logs import set_up_logging
+from trio_pool.origin import Origin
 from trio_pool.process import (
     become,
     descriptors_needed,
@@ -32,20 +34,36 @@ from trio_pool.process import (
     pid_file,
     tune_collector,
 )
+from trio_pool.syslog import syslog_of
+from trio_pool.systemd import given_sockets, manager_of
+from trio_pool.takeover import call_predecessor
 from trio_pool.tls_settings import encryption_of
 
 log = logging.getLogger(__name__)
 
 
 def run(
-    *, target: str, overrides: Iterable[str], quiet: bool, verbose: int, account: str | None
+    *,
+    target: str,
+    overrides: Iterable[str],
+    quiet: bool,
+    verbose: int,
+    account: str | None,
+    daemon: bool = False,
+    reboot: bool = False,
 ) -> int:
-    """Serve until told to stop; returns the exit status."""
+    """Serve until told to stop; returns the exit status. With `daemon`, in the background."""
+    background: Background | None = None
     try:
         config = read_config(target, overrides)
-        _prepare(config, quiet, verbose, account)
-        with pid_file(config.settings.pidfile):
-            announce = _Announcement(config, sys.stderr.isatty() and not quiet)
+        if daemon:
+            _check_daemon(config.settings)
+            encryption_of(config.settings)
+            background = detach()
+        _prepare(config, quiet or daemon, verbose, account)
+        origin = _origin(config.settings, reboot)
+        with pid_file(config.settings.pidfile, succeeding=origin.predecessor is not None):
+            announce = _Announcement(config, sys.stderr.isatty() and not quiet, background)
             tune_collector()
             favour_the_loop()
             serve = functools.partial(
@@ -54,19 +72,44 @@ def run(
                 signals=True,
                 dedicated=True,
                 read_config=functools.partial(read_config, target, tuple(overrides)),
+                origin=origin,
                 task_status=announce,
             )
             trio.run(serve)
     except (ConfigError, OSError) as error:
-        return _failed([explained(error)])
+        return _failed([explained(error)], background)
     except BaseExceptionGroup as group:
         expected, bug = group.split((OSError, KeyboardInterrupt))
         if bug is not None:
             raise
-        return _failed([explained(e) for e in leaves(expected) if isinstance(e, OSError)])
+        reasons = [explained(e) for e in leaves(expected) if isinstance(e, OSError)]
+        return _failed(reasons, background)
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _check_daemon(settings: Settings) -> None:
+    """Whoever has no terminal must have another place for what it says. Raises ConfigError."""
+    if not settings.pidfile:
+        raise ConfigError("-d needs a pidfile", hint="set pidfile")
+    if not (settings.logfile or settings.syslog):
+        raise ConfigError("-d needs a place for the log", hint="set logfile, or syslog = 1")
+
+
+def _origin(settings: Settings, reboot: bool) -> Origin:
+    """What this process was given by who started it, and by who it replaces."""
+    given = given_sockets(os.environ)
+    manager = manager_of(os.environ)
+    if given:
+        log.info(
+            "the service manager has handed over %d sockets: listen_addr is ignored", len(given)
+        )
+    predecessor = call_predecessor(settings) if reboot else None
+    if reboot:
+        found = "no process runs yet" if predecessor is None else "taking over from a running one"
+        log.info("online restart: %s", found)
+    return Origin(given, manager, predecessor)
 
 
 def read_config(target: str, overrides: Iterable[str] = ()) -> Config:
@@ -118,7 +161,7 @@ def _prepare(config: Config, quiet: bool, verbose: int, account: str | None) -> 
     """Everything that is better known before the first client than after. Raises OSError."""
     settings = config.settings
     encryption_of(settings)
-    set_up_logging(settings.logfile, verbose or settings.verbose, quiet)
+    set_up_logging(settings.logfile, verbose or settings.verbose, quiet, syslog_of(settings))
     # Why before the account changes: the hard limit of root may be higher.
     warning = ensure_descriptors(descriptors_needed(config))
     log.info("trio-pool %s, %s", importlib.metadata.version("trio-pool"), form.description())
@@ -140,11 +183,14 @@ class _Announcement:
 
     config: Config
     for_person: bool
+    background: Background | None = None
 
     def started(self, value: object = None) -> None:
         """Log each address; on a terminal also show how to get in."""
         if not isinstance(value, server.Serving):
             return
+        if self.background is not None:
+            self.background.serving()
         for address in value.addresses:
             log.info("listening on %s", _written(address))
             if self.for_person and isinstance(address, tuple):
@@ -169,10 +215,13 @@ def _written(address: tuple[str, int] | str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _failed(reasons: Iterable[str]) -> int:
-    """Print each reason; 1, or 0 when there is none (it was only interrupted)."""
+def _failed(reasons: Iterable[str], background: Background | None) -> int:
+    """Say each reason; 1, or 0 when there is none (it was only interrupted)."""
     status = 0
     for reason in reasons:
         print(f"trio-pool: {reason}", file=sys.stderr)
+        if background is not None:
+            # The terminal may be gone by now.
+            log.critical("%s", reason)
         status = 1
     return status

@@ -31,6 +31,8 @@ _ACCEPTS_MAX: Final = 64
 # The system has no room for another socket; it may have some when a client has left.
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _REST_SECONDS: Final = 0.1
+# Limit: clients taken in while a listening socket is being closed.
+_LAST_ACCEPTS_MAX: Final = 4_096
 
 
 class Entrance:
@@ -57,7 +59,10 @@ class Entrance:
         self._switchboard.attend(self._sock.fileno(), self._accept_all)
 
     def _accept_all(self) -> None:
-        for _ in range(min(1 + self._crowd // 4, _ACCEPTS_MAX)):
+        self._accept(min(1 + self._crowd // 4, _ACCEPTS_MAX))
+
+    def _accept(self, count: int) -> None:
+        for _ in range(count):
             try:
                 sock, _ = self._sock.accept()
             except BlockingIOError:
@@ -92,6 +97,16 @@ class Entrance:
         """Admit nobody any more; the socket stays open."""
         self._closed = True
         self._switchboard.neglect(self._sock.fileno())
+
+    def take_rest(self) -> None:
+        """Admit who has connected already; the socket is to be closed at once after this.
+
+        Why: the kernel resets who is still in the queue then. Others that share the port
+        (so_reuseport) have queues of their own and do not see them. Limit: who connects between
+        the last look and the closing is reset, unless net.ipv4.tcp_migrate_req is set.
+        """
+        self._crowd = 0
+        self._accept(_LAST_ACCEPTS_MAX)
 
 
 async def open_listeners(settings: Settings) -> list[socket.socket]:
@@ -187,6 +202,14 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
             return
     raise OSError(f"{path} is in use by another process")
+
+
+def adopt(given: tuple[socket.socket, ...], settings: Settings) -> list[socket.socket]:
+    """Listening sockets that others have opened, as if they were ours."""
+    for sock in given:
+        sock.setblocking(False)
+        tune(sock, settings)
+    return list(given)
 
 
 def addresses_of(listeners: list[socket.socket]) -> tuple[Address, ...]:

@@ -35,12 +35,12 @@ _BURST_SECONDS: Final = 0.05
 _FLUSH_SECONDS_MAX: Final = 1.0
 
 
-def set_up_logging(logfile: str, verbose: int, quiet: bool) -> None:
-    """Send the log to `logfile` when it has a name, and to stderr unless `quiet`.
+def set_up_logging(logfile: str, verbose: int, quiet: bool, besides: Target | None = None) -> None:
+    """Send the log to `logfile` when it has a name, to stderr unless `quiet`, and to `besides`.
 
     The file is opened again when somebody has moved it away. Raises OSError.
     """
-    targets: list[Target] = []
+    targets: list[Target] = [] if besides is None else [besides]
     if logfile:
         targets.append(_File(logfile))
     if not quiet and sys.stderr is not None:

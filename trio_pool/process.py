@@ -108,22 +108,27 @@ def account_name(number: int | None) -> str | None:
 
 
 @contextlib.contextmanager
-def pid_file(name: str) -> Iterator[None]:
+def pid_file(name: str, succeeding: bool = False) -> Iterator[None]:
     """Hold a pid file for as long as the block lasts; an empty name means none.
 
-    Raises FileExistsError when another living process holds it, OSError when it cannot be
+    Who takes another's place (`succeeding`) takes its pid file too; who has lost it leaves it
+    alone. Raises FileExistsError when another living process holds it, OSError when it cannot be
     written.
     """
     if not name:
         yield
         return
     path = Path(name)
-    _refuse_if_held(path)
-    path.write_text(f"{os.getpid()}\n")
+    if not succeeding:
+        _refuse_if_held(path)
+    own = f"{os.getpid()}\n"
+    path.write_text(own)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.read_text() == own:
+                path.unlink()
 
 
 def _refuse_if_held(path: Path) -> None:

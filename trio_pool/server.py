@@ -39,15 +39,24 @@ from trio_pool.config import Config
 from trio_pool.credentials import auth_method, server_login
 from trio_pool.errors import ClientsExceeded, DatabaseDisabled, ShuttingDown
 from trio_pool.farewell import dismiss, part_with
+from trio_pool.handover import Channel
 from trio_pool.hooks import Hooks
 from trio_pool.janitor import keep_time
-from trio_pool.listener import Address, Entrance, addresses_of, forget_files, open_listeners
+from trio_pool.listener import (
+    Address,
+    Entrance,
+    addresses_of,
+    adopt,
+    forget_files,
+    open_listeners,
+)
 from trio_pool.login import Arrival, Lobby, Login
 from trio_pool.lookup import Lookups
 from trio_pool.metrics import Census
 from trio_pool.monitor import Monitor
 from trio_pool.newcomers import Newcomers
 from trio_pool.opening import Opener
+from trio_pool.origin import Origin
 from trio_pool.passages import Passages
 from trio_pool.peers import Messenger, new_number, peer_of
 from trio_pool.pool import Caps, Pool
@@ -92,10 +101,15 @@ class Server:
         switchboard: Switchboard,
         read_config: Callable[[], Config] | None = None,
         hooks: Hooks | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.config = config
         # What the embedding program wants to be called for; None: nothing.
         self.hooks = hooks
+        self.origin = origin or Origin()
+        self.listeners: list[socket.socket] = []
+        # Another process serves in our place: the socket files are its own.
+        self.succeeded = False
         # How RELOAD comes by a new configuration; None when there is nothing to read.
         self.read_config = read_config
         self.auth_method = auth_method(config.settings.auth_type)
@@ -121,6 +135,7 @@ class Server:
         # No new clients are taken, and the end is near.
         self.stopping = False
         self.entrances = contextlib.ExitStack()
+        self._channels = contextlib.ExitStack()
         self.drained = trio.Event()
         self.clients = 0
         self._nursery = nursery
@@ -208,18 +223,62 @@ class Server:
 
     def close_entrance(self) -> None:
         """Stop taking clients; who comes now is refused, or served by a successor."""
+        if not self.stopping:
+            self.origin.manager.stopping()
         self.stopping = True
         self.entrances.close()
 
     def stop_when_empty(self) -> None:
         """Take no clients, and stop when those that are here have left."""
         self.close_entrance()
-        if not self.clients:
+        self._stop_if_empty()
+
+    def _stop_if_empty(self) -> None:
+        """The end, if it was asked for and nobody needs us any more.
+
+        Cancel requests for a predecessor's clients come by us: it ends first, unless we hurry.
+        """
+        predecessor = self.origin.predecessor
+        needed = predecessor is not None and not predecessor.gone and not self.draining
+        if self.stopping and not self.clients and not needed:
             self.drained.set()
+
+    async def see_off_predecessor(self) -> None:
+        """Serve in the place of another process, and wait for its end."""
+        if self.origin.predecessor is not None:
+            await self.origin.predecessor.see_off()
+            self._stop_if_empty()
 
     def stop_now(self) -> None:
         """Stop in the middle of whatever is going on."""
         self._nursery.cancel_scope.cancel()
+
+    def open_entrance(self, sock: socket.socket) -> None:
+        """Take clients from a listening socket, until `close_entrance`."""
+        self.listeners.append(sock)
+        entrance = Entrance(sock, self.switchboard, self.admit, self.start_soon)
+        self.entrances.callback(sock.close)
+        self.entrances.callback(self._take_rest, entrance)
+        self.entrances.callback(entrance.close)
+
+    def _take_rest(self, entrance: Entrance) -> None:
+        if not self.succeeded:
+            entrance.take_rest()
+
+    def forget_files(self, addresses: tuple[Address, ...]) -> None:
+        """Remove the socket files, if nobody else listens there."""
+        if not self.succeeded and not self.origin.sockets:
+            forget_files(addresses)
+
+    def open_channel(self) -> Channel:
+        """Where a successor has cancel requests for our clients carried out."""
+        channel = Channel(self.switchboard, self.admit)
+        self._channels.callback(channel.close)
+        return channel
+
+    def close_channels(self) -> None:
+        """The end: whoever took our place has all clients now."""
+        self._channels.close()
 
     @property
     def consoles(self) -> int:
@@ -281,8 +340,7 @@ class Server:
     def client_left(self) -> None:
         """One of `clients` is gone."""
         self.clients -= 1
-        if self.stopping and not self.clients:
-            self.drained.set()
+        self._stop_if_empty()
 
     def start_soon(self, work: Callable[[*Given], Awaitable[None]], *given: *Given) -> None:
         """Have a task of the whole pooler's nursery do what a sweep cannot wait for."""
@@ -329,12 +387,16 @@ class Server:
                 await self._shoot(target, timeout)
             async with as_stream(sock):
                 peer = peer_of(request.pid, self.config.settings.peer_id, self.config.peers)
+                predecessor = self.origin.predecessor
                 if peer is not None:
                     async with self._cancels:
                         await self.messenger.pass_on(request, peer, timeout)
                 elif request.pid in self.passages:
                     async with self._cancels:
                         await self.passages.cancel(request, timeout)
+                elif predecessor and visit is None and request.pid not in self.sessions:
+                    async with self._cancels:
+                        await predecessor.pass_on(request, timeout)
         finally:
             self.client_left()
 
@@ -433,6 +495,7 @@ async def serve(
     read_config: Callable[[], Config] | None = None,
     dedicated: bool = False,
     hooks: Hooks | None = None,
+    origin: Origin | None = None,
     task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `config` until cancelled or drained; started with a `Serving`.
@@ -440,19 +503,21 @@ async def serve(
     With `signals`, those of PgBouncer are obeyed (trio_pool.admin.signals). `read_config` is
     what RELOAD and SIGHUP call, in a thread, for a new configuration; it may raise ConfigError.
     With `dedicated` the pool expects to be alone in this Trio run: it is faster at that, and may
-    keep other tasks waiting for a millisecond or two. `hooks` are the embedding program's.
+    keep other tasks waiting for a millisecond or two. `hooks` are the embedding program's. `origin`
+    is for a process that a service manager has started, or that takes the place of another one.
     Raises OSError when an address cannot be bound, and Endings for a configuration that cannot
     be served.
     """
     switchboard = Switchboard(dedicated)
     try:
         async with trio.open_nursery() as nursery:
-            server = Server(config, nursery, switchboard, read_config, hooks)
+            server = Server(config, nursery, switchboard, read_config, hooks, origin)
             if signals:
                 nursery.start_soon(obey_signals, server)
             try:
                 await _serve(server, nursery, task_status)
             finally:
+                server.close_channels()
                 server.lobby.close()
                 server.newcomers.settle()
                 with trio.CancelScope(shield=True):
@@ -467,18 +532,22 @@ async def serve(
 async def _serve(
     server: Server, nursery: trio.Nursery, task_status: trio.TaskStatus[Serving]
 ) -> None:
-    listeners = await open_listeners(server.config.settings)
+    origin, settings = server.origin, server.config.settings
+    given = origin.predecessor.sockets if origin.predecessor else origin.sockets
+    listeners = adopt(given, settings) if given else await open_listeners(settings)
     addresses = addresses_of(listeners)
-    server.entrances.callback(forget_files, addresses)
+    server.entrances.callback(server.forget_files, addresses)
     for listener in listeners:
-        server.entrances.callback(listener.close)
-        entrance = Entrance(listener, server.switchboard, server.admit, server.start_soon)
-        server.entrances.callback(entrance.close)
+        server.open_entrance(listener)
     try:
         nursery.start_soon(server.turn)
         nursery.start_soon(keep_books, server)
         nursery.start_soon(keep_time, server.pools, server.sessions, server.tend_arrivals)
         task_status.started(Serving(addresses, server))
+        origin.manager.ready()
+        if origin.manager.watchdog_seconds:
+            nursery.start_soon(origin.manager.keep_watched)
+        nursery.start_soon(server.see_off_predecessor)
         await server.drained.wait()
     finally:
         server.entrances.close()

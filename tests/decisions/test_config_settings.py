@@ -75,6 +75,7 @@ def test_each_typed_setting_follows_its_own_text() -> None:
         "unix_socket_mode": "0700",
         "server_check_query": "select 1",
         "pin_policy": "refuse",
+        "syslog_facility": "local0",
     }
     for name, setting in SETTINGS.items():
         if name not in TYPED:

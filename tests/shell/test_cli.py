@@ -115,17 +115,6 @@ def test_without_a_word_it_shows_help_and_fails(capsys: pytest.CaptureFixture[st
     assert "examples:" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flag", ["-d", "-R"])
-def test_flags_that_are_not_followed_say_what_to_do_instead(
-    flag: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as end:
-        cli.main([flag, "pool.ini"])
-
-    assert end.value.code == 2
-    assert "is not supported" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 from tests.support.raw import RawClient
 from trio_pool.embedded import LocalServer
 from trio_pool.logs import Outbox, set_up_logging
+from trio_pool.syslog import Syslog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,6 +112,31 @@ def test_a_traceback_follows_on_its_own_lines(capfd: pytest.CaptureFixture[str])
     lines = capfd.readouterr().err.splitlines()
     assert re.fullmatch(f"{LINE}ERROR a bug", lines[0])
     assert lines[1].startswith("Traceback") and lines[-1] == "ValueError: why"
+
+
+def test_syslog_is_sent_each_line_with_its_severity(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(str(tmp_path / "log"))
+        daemon.settimeout(20)
+        set_up_logging("", 0, True, Syslog("till", "local3", str(tmp_path / "log")))
+        log = logging.getLogger("pool")
+        log.info("event %d", 1)
+        log.error("failure\nwith a second line")
+        said = [daemon.recv(4096).decode() for _ in range(3)]
+
+    who = rf"\w{{3}} [ \d]\d \d\d:\d\d:\d\d till\[{os.getpid()}\]: "
+    # Severity + 8 * facility (RFC 3164): informational and error, of local3 (19).
+    assert re.fullmatch(rf"<158>{who}event 1", said[0])
+    assert re.fullmatch(rf"<155>{who}failure", said[1])
+    assert re.fullmatch(rf"<155>{who}with a second line", said[2])
+
+
+def test_a_syslog_daemon_that_is_not_there_stops_nothing(tmp_path: Path) -> None:
+    set_up_logging(str(tmp_path / "file"), 0, True, Syslog("till", "user", str(tmp_path / "none")))
+    logging.getLogger("pool").info("event")
+
+    written()
+    assert (tmp_path / "file").read_text().endswith("LOG event\n")
 
 
 class SlowTarget:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import psycopg
 import pytest
 
 from tests.support.console import OPERATOR, PASSWORD, Operated, serving
+from tests.support.program import Program
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
-PATIENCE_SECONDS = 30
 
 
 @pytest.fixture
@@ -136,54 +135,10 @@ def test_set_lasts_until_the_next_reload(served: Operated) -> None:
     assert {row["key"]: row["value"] for row in served.show("CONFIG")}["query_timeout"] == "0"
 
 
-class Program:
-    """The command itself, serving the file of an Operated."""
-
-    def __init__(self, operated: Operated) -> None:
-        self.operated = operated
-        self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "trio_pool", str(operated.write())],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.port = int(self.wait_for("listening on 127.0.0.1:").rpartition(":")[2])
-
-    def wait_for(self, words: str) -> str:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            if words in line:
-                return line.strip()
-        pytest.fail(f"it ended without saying {words!r}")
-
-    def client(self, database: str = "postgres", user: str | None = None) -> psycopg.Connection:
-        user = user or self.operated.postgres.user
-        return psycopg.connect(
-            host="127.0.0.1",
-            port=self.port,
-            user=user,
-            password=self.operated.secrets[user],
-            dbname=database,
-            autocommit=True,
-        )
-
-    def send(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> int:
-        assert self.process.stderr is not None
-        self.process.stderr.read()
-        return self.process.wait(PATIENCE_SECONDS)
-
-
 @pytest.fixture
 def program(tmp_path: Path, postgres: LocalServer) -> Iterator[Program]:
-    running = Program(Operated(tmp_path, postgres))
-    yield running
-    if running.process.poll() is None:
-        running.process.kill()
-    running.end()
-    assert running.process.stderr is not None
-    running.process.stderr.close()
+    with Program(Operated(tmp_path, postgres)) as running:
+        yield running
 
 
 def test_sighup_reads_the_file_again(program: Program) -> None:

@@ -24,6 +24,7 @@ from trio_pool.console import Answer, Command, Conversation, Failure, converse
 from trio_pool.console.driver_talk import PARAMETERS
 from trio_pool.console.tables import ADMIN_ONLY
 from trio_pool.errors import NotAllowed
+from trio_pool.handover import Channel, send_with
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
@@ -41,6 +42,8 @@ class Visitor:
 
     user: str
     is_admin: bool
+    is_owner: bool = False
+    """It is our own account, over the unix socket."""
 
 
 class Visit:
@@ -48,6 +51,10 @@ class Visit:
 
     def __init__(self, who: Visitor, cancel_key: bytes) -> None:
         self.who = who
+        # Where a process that takes our place has cancel requests carried out.
+        self.channel: Channel | None = None
+        # It was sent our listening sockets: its SHUTDOWN means that it serves in our place.
+        self.has_our_sockets = False
         self._cancel_key = cancel_key
         self._waiting: trio.CancelScope | None = None
 
@@ -72,7 +79,7 @@ def visitor(server: Server, user: str, owner: bool = False) -> Visitor:
     """What `user`, who has proved it, may do. Raises NotAllowed."""
     settings = server.config.settings
     if owner or user in settings.admin_users:
-        return Visitor(user, is_admin=True)
+        return Visitor(user, is_admin=True, is_owner=owner)
     if user in settings.stats_users:
         return Visitor(user, is_admin=False)
     if settings.auth_type is AuthType.ANY:
@@ -124,7 +131,7 @@ async def _talk(server: Server, stream: trio.abc.Stream, reader: FrameReader, vi
                 wanted = conversation.send(await _answer(server, visit, wanted))
                 continue
             if talk.out:
-                await stream.send_all(talk.take_output())
+                await _send(server, stream, visit, talk.take_output())
             afterwards, server.operations.afterwards = server.operations.afterwards, None
             if afterwards is not None:
                 afterwards()
@@ -133,12 +140,30 @@ async def _talk(server: Server, stream: trio.abc.Stream, reader: FrameReader, vi
         return
 
 
+async def _send(server: Server, stream: trio.abc.Stream, visit: Visit, data: bytes) -> None:
+    """Send an answer, with the descriptors that belong to it."""
+    channel, visit.channel = visit.channel, None
+    if channel is None or not isinstance(stream, trio.SocketStream):
+        await stream.send_all(data)
+        return
+    sockets = [sock.fileno() for sock in server.listeners]
+    try:
+        await send_with(stream, data, [*sockets, channel.descriptor])
+    finally:
+        channel.sent()
+    visit.has_our_sockets = True
+
+
 async def _answer(server: Server, visit: Visit, command: Command) -> Answer:
     who = visit.who
     if command.verb == "SHOW":
         table = command.argument.upper()
+        if table == "FDS" and who.is_owner:
+            visit.channel = server.open_channel()
         if who.is_admin or table not in ADMIN_ONLY:
             return server.operations.show(table)
     elif who.is_admin:
+        if command.verb == "SHUTDOWN" and visit.has_our_sockets:
+            server.succeeded = True
         return await visit.wait_for(server.operations.carry_out(command))
     return Failure("admin access needed", "42501", f"Add {who.user!r} to admin_users to allow it.")

@@ -39,8 +39,12 @@ async def reload(server: Server) -> None:
     read = server.read_config
     if read is None:
         raise ConfigError("this pool was not started from a file: there is nothing to read again")
-    config = await trio.to_thread.run_sync(read)
-    adopt(server, config)
+    server.origin.manager.reloading()
+    try:
+        config = await trio.to_thread.run_sync(read)
+        adopt(server, config)
+    finally:
+        server.origin.manager.ready()
     await server.lookups.close()
     log.info("configuration reloaded")
 

@@ -16,6 +16,7 @@ from trio_pool.admin.views import Row, View, balance
 from trio_pool.backend import Backend
 from trio_pool.config import CONSOLE
 from trio_pool.errand import Errand
+from trio_pool.listener import addresses_of
 from trio_pool.passage import OwnBackend, Passage
 from trio_pool.pinned import pinned
 from trio_pool.pool import Pool
@@ -200,6 +201,13 @@ def pins(server: Server) -> Iterable[Row]:
         )
 
 
+def descriptors(server: Server) -> Iterable[Row]:
+    """The listening sockets; clients and servers stay with the process that has them."""
+    for sock, address in zip(server.listeners, addresses_of(server.listeners), strict=True):
+        place, port = address if isinstance(address, tuple) else ("unix", 0)
+        yield (sock.fileno(), "pooler", None, None, place, port, 0, 0, *([None] * 7))
+
+
 def _addresses(wire: Wire) -> Row:
     """Remote address and port, local address and port."""
     remote, local = endpoints(wire.sock)
@@ -229,6 +237,7 @@ def _clock(moment: float) -> str:
 VIEWS: Final[dict[str, View]] = {
     "ACTIVE_SOCKETS": active_sockets,
     "CLIENTS": clients,
+    "FDS": descriptors,
     "PINS": pins,
     "POOLS": pools,
     "PREPARED": prepared,

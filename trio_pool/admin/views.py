@@ -193,7 +193,6 @@ VIEWS: Final[dict[str, View]] = {
     "DATABASES": databases,
     "DNS_HOSTS": nothing,
     "DNS_ZONES": nothing,
-    "FDS": nothing,
     "LISTS": lists,
     "MEM": memory,
     "PEERS": peers,

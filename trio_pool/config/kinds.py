@@ -73,6 +73,23 @@ class ChannelBinding(enum.Enum):
     REQUIRE = "require"
 
 
+class Facility(enum.Enum):
+    """Which part of the system a line of syslog comes from."""
+
+    AUTH = "auth"
+    AUTHPRIV = "authpriv"
+    DAEMON = "daemon"
+    USER = "user"
+    LOCAL0 = "local0"
+    LOCAL1 = "local1"
+    LOCAL2 = "local2"
+    LOCAL3 = "local3"
+    LOCAL4 = "local4"
+    LOCAL5 = "local5"
+    LOCAL6 = "local6"
+    LOCAL7 = "local7"
+
+
 class LoadBalance(enum.Enum):
     """What to do with several hosts of one database."""
 
@@ -177,5 +194,6 @@ PIN_POLICY: Final = Kind(
 POOL_MODE: Final = _one_of(PoolMode)
 AUTH_TYPE: Final = _one_of(AuthType)
 TLS_MODE: Final = _one_of(TlsMode)
+FACILITY: Final = _one_of(Facility)
 LOAD_BALANCE: Final = _one_of(LoadBalance)
 CHANNEL_BINDING: Final = _one_of(ChannelBinding)

@@ -14,7 +14,7 @@ import attrs
 
 from trio_pool.config import kinds
 from trio_pool.config.errors import ConfigError, nearest
-from trio_pool.config.kinds import AuthType, Kind, PinAction, PoolMode, TlsMode
+from trio_pool.config.kinds import AuthType, Facility, Kind, PinAction, PoolMode, TlsMode
 from trio_pool.config.table import SETTINGS, Effect
 
 T = TypeVar("T")
@@ -120,6 +120,9 @@ class Settings:
     """The system account to run as when started by root; empty: stay who we are."""
     logfile: str = _setting("logfile", kinds.TEXT)
     pidfile: str = _setting("pidfile", kinds.TEXT)
+    syslog: bool = _setting("syslog", kinds.FLAG)
+    syslog_ident: str = _setting("syslog_ident", kinds.TEXT)
+    syslog_facility: Facility = _setting("syslog_facility", kinds.FACILITY)
     verbose: int = _setting("verbose", kinds.NUMBER)
     log_connections: bool = _setting("log_connections", kinds.FLAG)
     log_disconnections: bool = _setting("log_disconnections", kinds.FLAG)

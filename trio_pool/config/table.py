@@ -121,9 +121,9 @@ _AUTHENTICATION: Final = (
     _now("stats_users", kinds.NAMES, ""),
 )
 _LOGGING: Final = (
-    _later("syslog", kinds.FLAG, "0"),
-    _later("syslog_ident", kinds.TEXT, "pgbouncer"),
-    _later("syslog_facility", kinds.TEXT, "daemon"),
+    _now("syslog", kinds.FLAG, "0", reloadable=False),
+    _now("syslog_ident", kinds.TEXT, "pgbouncer", reloadable=False),
+    _now("syslog_facility", kinds.FACILITY, "daemon", reloadable=False),
     _now("log_connections", kinds.FLAG, "1"),
     _now("log_disconnections", kinds.FLAG, "1"),
     _now("log_pooler_errors", kinds.FLAG, "1"),

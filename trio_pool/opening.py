@@ -206,6 +206,9 @@ async def connect_to(
             return await _encrypted(stream, encryption.server, host)
         if settings.server_tls_sslmode in _TLS_DEMANDED:
             raise TlsFailed("the server does not support TLS, but server_tls_sslmode demands it")
+    except trio.BrokenResourceError as broken:
+        await trio.aclose_forcefully(stream)
+        raise ConnectionResetError("the server reset the connection at once") from broken
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise

@@ -12,6 +12,7 @@ Three rings; imports point inwards only (tests/test_layering.py):
     shell       cli command check demo proof probe process logs embedded/
                 opened threaded beside_asyncio hooks monitor leftovers (a pool in a program)
                 daemon systemd syslog takeover handover origin (a pool as a process)
+                pytest_plugin testing/
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
                 lookup peers admin/ conform/

@@ -75,16 +75,7 @@ class Access:
         """A connection URL as libpq and its like read it; what is left out is found here."""
         if user is None:
             user, password = self.user, password if password is not None else self.password
-        login = "" if user is None else _quoted(user)
-        if user is not None and password is not None:
-            login += f":{_quoted(password)}"
-        at = f"{login}@" if login else ""
-        name = _quoted(database or self.database)
-        host, port = self._place
-        if host.startswith(("/", "@")):
-            return f"postgresql://{at}/{name}?host={_quoted(host)}&port={port}"
-        shown = f"[{host}]" if ":" in host else host
-        return f"postgresql://{at}{shown}:{port}/{name}"
+        return url_to(self._place, database or self.database, user, password)
 
     def environment(self) -> dict[str, str]:
         """What libpq and most frameworks read: DATABASE_URL and the PG variables."""
@@ -97,6 +88,19 @@ class Access:
             "PGPASSWORD": self.password,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+def url_to(place: tuple[str, int], database: str, user: str | None, password: str | None) -> str:
+    """A connection URL for a host and port, or for the directory and number of a unix socket."""
+    host, port = place
+    login = "" if user is None else _quoted(user)
+    if user is not None and password:
+        login += f":{_quoted(password)}"
+    at = f"{login}@" if login else ""
+    if host.startswith(("/", "@")):
+        return f"postgresql://{at}/{_quoted(database)}?host={_quoted(host)}&port={port}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"postgresql://{at}{shown}:{port}/{_quoted(database)}"
 
 
 def _quoted(text: str) -> str:

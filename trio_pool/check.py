@@ -93,6 +93,15 @@ def examine(file: str, connect: bool) -> Report:
     return report
 
 
+def unreached(config: Config) -> list[str]:
+    """Log in once at each database that has a name; why that failed, where it did."""
+    report = Report("")
+    for name, database in config.databases.items():
+        report.databases.append(Finding(name, f"{database.host}:{database.port}"))
+    trio.run(_reach_all, config, report)
+    return [f"{found.place}: {found.says}" for found in report.databases if found.reached is False]
+
+
 async def _reach_all(config: Config, report: Report) -> None:
     async with trio.open_nursery() as nursery:
         for finding in report.databases:

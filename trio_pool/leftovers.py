@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protocol.tags import TransactionStatus
-from trio_pool.pins import KINDS
+from trio_pool.monitor import monitor_of
+from trio_pool.pins import KINDS, shortened
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
@@ -31,8 +32,11 @@ class Leftover:
     kind: str
     """`open transaction`, or the reason of a pin such as `temporary objects`."""
     statement: str
-    """What made it, where that is known."""
+    """What made it, where that is known; of a transaction what was said last, to a pool with
+    hooks."""
     pins: bool
+    settled: bool
+    """Nothing is under way that may end it: no answer is owed, and the client has not left."""
 
 
 def leftovers(server: Server) -> tuple[Leftover, ...]:
@@ -46,13 +50,16 @@ def _of(session: Session) -> Iterator[Leftover]:
     if backend is None:
         return
     if backend.state.pipeline.status != TransactionStatus.IDLE:
-        yield _leftover(session, TRANSACTION, "", pins=False)
+        monitor = monitor_of(session.wire)
+        said = shortened(monitor.texts[-1]) if monitor is not None and monitor.texts else ""
+        yield _leftover(session, TRANSACTION, said, pins=False)
     for pin in session.relay.pins:
         if pin.reason in KINDS and not (pin.over or pin.warns):
             yield _leftover(session, pin.reason, pin.statement, pins=True)
 
 
 def _leftover(session: Session, kind: str, statement: str, pins: bool) -> Leftover:
+    owed = session.backend is not None and session.backend.state.pipeline.owed
     return Leftover(
         client=session.number,
         user=session.user,
@@ -60,4 +67,5 @@ def _leftover(session: Session, kind: str, statement: str, pins: bool) -> Leftov
         kind=kind,
         statement=statement,
         pins=pins,
+        settled=not session.leaving and not owed,
     )

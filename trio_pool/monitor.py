@@ -6,21 +6,26 @@ that has hooks or is adversarial, so that all others pay nothing. It changes no 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from trio_pool.errors import Ending
 from trio_pool.hooks import Client, Hooks, call
 from trio_pool.overheard import Overheard
-from trio_pool.wire import endpoints
+from trio_pool.wire import Wire, endpoints
 
 if TYPE_CHECKING:
     from trio_pool.session import Session
+
+# Limits: texts of a client that are remembered, and how much of each.
+_TEXTS_MAX: Final = 64
+_TEXT_BYTES_MAX: Final = 2_000
 
 
 class Monitor:
     """The turn of one client's wire, in front of its session's."""
 
-    __slots__ = ("session", "client", "_hooks", "_heard")
+    __slots__ = ("session", "client", "texts", "_hooks", "_heard")
 
     def __init__(self, session: Session, hooks: Hooks) -> None:
         self.session = session
@@ -30,6 +35,8 @@ class Monitor:
             database=session.pool.database.name,
             address=endpoints(session.wire.sock)[0],
         )
+        # What it said last, oldest first.
+        self.texts: deque[bytes] = deque(maxlen=_TEXTS_MAX)
         self._hooks = hooks
         self._heard = Overheard()
 
@@ -50,8 +57,10 @@ class Monitor:
             if not lent:
                 lent = True
                 call(self._hooks.on_lend, self.client)
-            if said.text is not None and self._hooks.on_query is not None:
-                call(self._hooks.on_query, self.client, said.text.decode("utf-8", "replace"))
+            if said.text is not None:
+                self.texts.append(said.text[:_TEXT_BYTES_MAX])
+                if self._hooks.on_query is not None:
+                    call(self._hooks.on_query, self.client, said.text.decode("utf-8", "replace"))
 
     def on_closed(self) -> None:
         """The client says no more."""
@@ -64,3 +73,9 @@ class Monitor:
     def on_failure(self, failure: Exception) -> None:
         """A bug of ours, logged by the switchboard."""
         self.session.on_failure(failure)
+
+
+def monitor_of(wire: Wire) -> Monitor | None:
+    """Who listens to this wire, if anybody does."""
+    turn = wire.turn
+    return turn if isinstance(turn, Monitor) else None

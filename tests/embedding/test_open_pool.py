@@ -221,6 +221,7 @@ def test_without_hooks_nobody_stands_between_a_client_and_its_session(
     postgres: LocalServer,
 ) -> None:
     with trio_pool.pool_in_thread(postgres.url()) as pool, psycopg.connect(pool.url):
+        assert pool.stats().clients == 1
         (session,) = pool.server.sessions.values()
         assert isinstance(session.wire.turn, Session)
 

@@ -56,10 +56,11 @@ def _of_this_machine() -> Iterator[LocalServer]:
                 local_postgres(settings={"max_connections": CONNECTIONS_MAX})
             )
         except PostgresNotFound as missing:
-            from tests.support.containers import docker_answers
+            from trio_pool.testing.containers import why_no_docker
 
-            if not docker_answers():
-                raise PostgresNotFound((*missing.places, "Docker (no engine answers)")) from None
+            why = why_no_docker()
+            if why is not None:
+                raise PostgresNotFound((*missing.places, why)) from None
             server = stack.enter_context(_in_container(""))
         yield server
 
@@ -67,7 +68,7 @@ def _of_this_machine() -> Iterator[LocalServer]:
 @contextlib.contextmanager
 def _in_container(image: str) -> Iterator[LocalServer]:
     # Why here: the libraries take longer to import than most tests to run.
-    from tests.support.containers import DEFAULT_IMAGE, server_in_container
+    from trio_pool.testing.containers import DEFAULT_IMAGE, server_in_container
 
     with server_in_container(image or DEFAULT_IMAGE, CONNECTIONS_MAX) as url:
         yield given_server(url)

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # What is imported by others, or is a program of its own, is typed without exception.
-TYPED = ("protocol", "trio_pool", "fuzz", "tests/benchmarks", "tests/faults")
+TYPED = ("protocol", "trio_pool", "fuzz", "tests/benchmarks", "tests/faults", "tests/bank")
 
 
 def run(*command: str) -> None:

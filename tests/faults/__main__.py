@@ -25,10 +25,11 @@ def main() -> int:
     parser.add_argument("--every-byte", action="store_true", help="leave no byte out")
     parser.add_argument("--stride", type=int, default=SAMPLE_STRIDE, help="take every nth byte")
     parser.add_argument("--only", default="", help="conversations with these words in their title")
+    parser.add_argument("--skip", type=int, default=0, help="leave the first conversations out")
     options = parser.parse_args()
     logging.getLogger("trio_pool").propagate = False
     stride = 1 if options.every_byte else options.stride
-    chosen = [talk for talk in CONVERSATIONS if options.only in talk.title]
+    chosen = [talk for talk in CONVERSATIONS[options.skip :] if options.only in talk.title]
     clock = trio.testing.MockClock(rate=1.0)
     # Why without passwords: there are some ten thousand logins.
     with local_postgres(auth="trust") as postgres:

@@ -20,7 +20,7 @@ from trio_pool.proof import Door
 
 PASSWORD: Final = "in the vault"
 # What is lost with the server's memory must not have been acknowledged.
-_DURABLE: Final = {"synchronous_commit": "on", "max_connections": 60}
+_DURABLE: Final[dict[str, str | int]] = {"synchronous_commit": "on", "max_connections": 60}
 _BACKEND_KILL_SECONDS: Final = 0.3
 _SERVER_KILLS: Final = 4
 

@@ -15,7 +15,7 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 pytest_plugin testing/
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
-                lookup peers admin/ conform/
+                lookup judges pam ldap peers admin/ conform/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
                 access overheard
     protocol/   a package of its own: PostgreSQL's messages, no I/O

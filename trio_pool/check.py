@@ -20,7 +20,8 @@ from protocol.framing import FrameReader
 from protocol.handshake import is_scram_challenge, log_in
 from trio_pool.conduct import Hasher, PeerClosed, conduct
 from trio_pool.config import FALLBACK, SETTINGS, Config, ConfigError, Database, Effect, load_config
-from trio_pool.credentials import UnsupportedAuthType, auth_method, server_login
+from trio_pool.credentials import server_login
+from trio_pool.judges import require_judges
 from trio_pool.opening import login_policy, open_encrypted
 from trio_pool.process import descriptors_needed
 from trio_pool.tls import TlsStream
@@ -76,11 +77,11 @@ def examine(file: str, connect: bool) -> Report:
     report = Report(file)
     try:
         config = load_config(file)
-        auth_method(config.settings.auth_type)
+        require_judges(config)
         encryption_of(config.settings)
-    except (ConfigError, UnsupportedAuthType) as error:
+    except ConfigError as error:
         report.error = str(error)
-        if isinstance(error, ConfigError) and error.path is not None:
+        if error.path is not None:
             report.where = ":".join(str(p) for p in (error.path, error.line) if p is not None)
         return report
     report.notices = list(config.notices)

@@ -24,6 +24,7 @@ from trio_pool.config import FALLBACK, Config, ConfigError, Settings, config_fro
 from trio_pool.config import load_config as config_from_file
 from trio_pool.config.settings import check
 from trio_pool.daemon import Background, detach
+from trio_pool.judges import require_judges
 from trio_pool.logs import set_up_logging
 from trio_pool.origin import Origin
 from trio_pool.process import (
@@ -161,6 +162,7 @@ def _prepare(config: Config, quiet: bool, verbose: int, account: str | None) -> 
     """Everything that is better known before the first client than after. Raises OSError."""
     settings = config.settings
     encryption_of(settings)
+    require_judges(config)
     set_up_logging(settings.logfile, verbose or settings.verbose, quiet, syslog_of(settings))
     # Why before the account changes: the hard limit of root may be higher.
     warning = ensure_descriptors(descriptors_needed(config))

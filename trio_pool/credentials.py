@@ -14,7 +14,6 @@ from protocol.auth import AuthMethod
 from protocol.handshake import Credentials
 from protocol.stored_secrets import Md5Secret, PlainSecret, Secret, parse_secret
 from trio_pool.config import AuthType, Config, Database, HbaRule
-from trio_pool.errors import Ending
 
 _METHODS = {
     AuthType.ANY: AuthMethod.ANY,
@@ -26,6 +25,9 @@ _METHODS = {
     AuthType.HBA: AuthMethod.TRUST,
     # The proof is the certificate; no password is asked for (trio_pool.login).
     AuthType.CERT: AuthMethod.TRUST,
+    # Somebody else judges the password (trio_pool.judges).
+    AuthType.PAM: AuthMethod.PLAIN,
+    AuthType.LDAP: AuthMethod.PLAIN,
 }
 
 
@@ -34,18 +36,14 @@ _HBA_METHODS = {
     "password": AuthMethod.PLAIN,
     "md5": AuthMethod.MD5,
     "scram-sha-256": AuthMethod.SCRAM,
+    "pam": AuthMethod.PLAIN,
+    "ldap": AuthMethod.PLAIN,
 }
 
 
 def method_of(rule: HbaRule) -> AuthMethod | None:
     """How a line wants its clients to prove themselves; None when it is not by a secret."""
     return _HBA_METHODS.get(rule.method)
-
-
-class UnsupportedAuthType(Ending):
-    """The configured auth_type cannot be carried out."""
-
-    sqlstate = "0A000"
 
 
 @attrs.define
@@ -105,14 +103,8 @@ def secret_lookup(config: Config, name: str) -> SecretLookup | None:
 
 
 def auth_method(auth_type: AuthType) -> AuthMethod:
-    """How clients prove themselves. Raises UnsupportedAuthType."""
-    method = _METHODS.get(auth_type)
-    if method is None:
-        raise UnsupportedAuthType(
-            f"auth_type {auth_type.value} is not supported",
-            "Use trust, plain, md5 or scram-sha-256.",
-        )
-    return method
+    """How clients prove themselves."""
+    return _METHODS[auth_type]
 
 
 def client_secret(config: Config, user: str) -> Secret | None:

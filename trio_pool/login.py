@@ -24,7 +24,7 @@ import attrs
 import trio
 
 from protocol import startup
-from protocol.auth import Accepted, AuthMethod, authenticate
+from protocol.auth import Accepted, AuthMethod, authenticate, authenticate_by_password
 from protocol.backend import backend_key_data, ready_for_query
 from protocol.errors import AuthenticationRefused, ProtocolViolation
 from protocol.exchange import Exchange
@@ -50,6 +50,7 @@ from trio_pool.errors import (
 )
 from trio_pool.farewell import fatal
 from trio_pool.hooks import Client, Hooks, call
+from trio_pool.judges import Judge, judge_for
 from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
 from trio_pool.process import account_name
@@ -109,6 +110,7 @@ class Login:
         "_found",
         "_direct",
         "_binding",
+        "_judge",
         "_method",
         "_own",
     )
@@ -130,6 +132,8 @@ class Login:
         self._direct = False
         # Of the certificate that this client was shown: a reload may have brought another.
         self._binding: bytes | None = None
+        # Who judges the password, if it is not a matter of a secret.
+        self._judge: Judge | None = None
         self._method: AuthMethod | None = None
         # A connection to the server that is to be this client's alone.
         self._own: OwnBackend | None = None
@@ -299,6 +303,7 @@ class Login:
             self._check_name("certificate", certified_name(self.wire.sock), None)
             return None
         if config.settings.auth_type is not AuthType.HBA:
+            self._judge = judge_for(config, None, self._address)
             return self._server.auth_method
         # Hazard: without its file (SET auth_type = hba) nobody may come in, not everybody.
         rule = config.hba.rule_for(self._visit) if config.hba is not None else None
@@ -308,7 +313,13 @@ class Login:
             self._check_name("certificate", certified_name(self.wire.sock), rule)
         elif rule.method == "peer":
             self._check_name("peer", account_name(peer_account(self.wire.sock)), rule)
+        self._judge = judge_for(config, rule, self._address)
         return method_of(rule)
+
+    @property
+    def _address(self) -> str:
+        """Where the client is, for those who are asked whether it may come in."""
+        return endpoints(self.wire.sock)[0][0]
 
     @property
     def _visit(self) -> Visit:
@@ -339,6 +350,9 @@ class Login:
         if method is None:
             self._accepted = Accepted()
             return Login._settle
+        if self._judge is not None:
+            judge, name = self._judge, self._said.user
+            return self._ask(authenticate_by_password(user, functools.partial(judge.check, name)))
         secret = self._secret
         if secret is None and self._found is None and self._lookup is not None:
             return self._wait(self._look_up, self._lookup)
@@ -347,17 +361,23 @@ class Login:
             if known is None or known[0] != secret.password:
                 return self._wait(self._derive, secret)
             secret = known[1]
-        self._exchange = authenticate(
-            method,
-            user,
-            secret,
-            random_bytes=secrets.token_bytes,
-            mock_key=server.mock_key,
-            iterations=server.config.settings.scram_iterations,
-            binding=self._binding,
+        return self._ask(
+            authenticate(
+                method,
+                user,
+                secret,
+                random_bytes=secrets.token_bytes,
+                mock_key=server.mock_key,
+                iterations=server.config.settings.scram_iterations,
+                binding=self._binding,
+            )
         )
+
+    def _ask(self, exchange: Exchange[Accepted]) -> Step:
+        """Put the first question, if there is any."""
+        self._exchange = exchange
         try:
-            self.wire.put(next(self._exchange))
+            self.wire.put(next(exchange))
         except StopIteration as stop:
             self._accepted = stop.value
             return Login._settle
@@ -416,15 +436,16 @@ class Login:
 
     @property
     def _is_slow(self) -> bool:
-        """Whether judging the next message takes PBKDF2: a password against a verifier."""
+        """Whether the next message is judged elsewhere, or by PBKDF2: a password and a verifier."""
+        if self._judge is not None:
+            return True
         if self._method is not AuthMethod.PLAIN:
             return False
         return isinstance(self._secret, ScramVerifier)
 
     async def _check(self, exchange: Exchange[Accepted], message: tuple[int, bytes]) -> None:
-        out, self._accepted = await self._server.hasher.run(
-            functools.partial(resumed, exchange, message)
-        )
+        threads = self._server.hasher if self._judge is None else self._server.judges
+        out, self._accepted = await threads.run(functools.partial(resumed, exchange, message))
         self.wire.put(out)
 
     def _settle(self) -> Step | None:

@@ -42,6 +42,7 @@ from trio_pool.farewell import dismiss, part_with
 from trio_pool.handover import Channel
 from trio_pool.hooks import Hooks
 from trio_pool.janitor import keep_time
+from trio_pool.judges import Judges, require_judges
 from trio_pool.listener import (
     Address,
     Entrance,
@@ -112,10 +113,12 @@ class Server:
         self.succeeded = False
         # How RELOAD comes by a new configuration; None when there is nothing to read.
         self.read_config = read_config
+        require_judges(config)
         self.auth_method = auth_method(config.settings.auth_type)
         self.encryption = encryption_of(config.settings)
         self.switchboard = switchboard
         self.hasher = Hasher()
+        self.judges = Judges()
         self.operations = Operations(self)
         self.books = Books(trio.current_time())
         self.census = Census()

@@ -76,6 +76,7 @@ def test_each_typed_setting_follows_its_own_text() -> None:
         "server_check_query": "select 1",
         "pin_policy": "refuse",
         "syslog_facility": "local0",
+        "auth_ldap_options": "ldapserver=directory",
     }
     for name, setting in SETTINGS.items():
         if name not in TYPED:
@@ -161,8 +162,6 @@ def test_a_setting_at_its_default_or_in_effect_is_not_worth_a_word() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("auth_type", "ldap"),
-        ("auth_type", "pam"),
         ("disable_pqexec", "1"),
     ],
 )

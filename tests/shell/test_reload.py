@@ -100,7 +100,7 @@ def test_clients_of_a_database_that_is_gone_end_after_their_transaction(served: 
         {"query_timeout": "soon"},
         {"no_such_setting": "1"},
         {"auth_file": "/nowhere/users"},
-        {"auth_type": "pam"},
+        {"auth_type": "ldap"},
     ],
 )
 def test_one_broken_line_changes_nothing_and_is_named(

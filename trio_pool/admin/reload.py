@@ -17,7 +17,8 @@ import trio
 from trio_pool.config import SETTINGS, Config, ConfigError, Database, Settings
 from trio_pool.config.settings import check
 from trio_pool.credentials import auth_method, server_login
-from trio_pool.errors import ConfigurationChanged, Ending, ServerFastClose
+from trio_pool.errors import ConfigurationChanged, ServerFastClose
+from trio_pool.judges import require_judges
 from trio_pool.pins import PinPolicy
 from trio_pool.pool import Pool
 from trio_pool.tls_settings import encryption_of
@@ -62,10 +63,8 @@ def change_setting(server: Server, name: str, text: str) -> None:
 def adopt(server: Server, config: Config) -> None:
     """Serve `config` from now on. Raises ConfigError before anything is changed."""
     config = _with_what_stays(server.config, config)
-    try:
-        method = auth_method(config.settings.auth_type)
-    except Ending as unsupported:
-        raise ConfigError(unsupported.text, hint=unsupported.advice) from None
+    require_judges(config)
+    method = auth_method(config.settings.auth_type)
     encryption = encryption_of(config.settings)
     for notice in config.notices:
         log.info("%s", notice)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import resource
 import sys
 from collections.abc import Callable, Iterable
@@ -19,6 +20,9 @@ from trio_pool.console.driver_talk import PRODUCT
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
+
+# In auth_ldap_options.
+_BIND_PASSWORD: Final = re.compile(r'(ldapbindpasswd=)("(?:[^"]|"")*"|\S*)')
 
 Row = tuple[Value, ...]
 View = Callable[["Server"], Iterable[Row]]
@@ -133,7 +137,7 @@ def config(server: Server) -> Iterable[Row]:
     texts = server.config.settings.texts
     for name in sorted(SETTINGS):
         setting = SETTINGS[name]
-        value = texts.get(name, setting.default)
+        value = _BIND_PASSWORD.sub(r"\1***", texts.get(name, setting.default))
         yield (name, value, setting.default, "yes" if setting.reloadable else "no")
 
 

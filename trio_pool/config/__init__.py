@@ -15,6 +15,7 @@ from trio_pool.config.kinds import (
     PoolMode,
     TlsMode,
 )
+from trio_pool.config.ldap_options import LdapOptions
 from trio_pool.config.load import load_config
 from trio_pool.config.model import Config, Limits
 from trio_pool.config.settings import Settings, settings_from
@@ -34,6 +35,7 @@ __all__ = [
     "Effect",
     "Hba",
     "HbaRule",
+    "LdapOptions",
     "Limits",
     "LoadBalance",
     "Peer",

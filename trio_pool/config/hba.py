@@ -17,12 +17,17 @@ from typing import Final
 import attrs
 
 from trio_pool.config.errors import ConfigError, nearest
+from trio_pool.config.ldap_options import NAMES as LDAP_NAMES
+from trio_pool.config.ldap_options import LdapOptions, ldap_options
 
-METHODS: Final = ("trust", "reject", "md5", "password", "scram-sha-256", "cert", "peer")
+METHODS: Final = (
+    *("trust", "reject", "md5", "password", "scram-sha-256", "cert", "peer", "pam", "ldap"),
+)
 _KINDS: Final = ("local", "host", "hostssl", "hostnossl")
 _UNSUPPORTED: Final = ("samerole", "samegroup", "samehost", "samenet")
-# A word, or one in quotes, which then is no keyword; commas separate the items of a list.
-_ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s,"]+))(\s*,)?')
+# A word, or one in quotes, which then is no keyword, or an option whose value is in quotes; commas
+# separate the items of a list.
+_ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(\w+="(?:[^"]|"")*"|[^\s,"]+))(\s*,)?')
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Reader = Callable[[Path], str]
@@ -46,6 +51,9 @@ class HbaRule:
     network: Network | None
     method: str
     map: str | None = None
+    service: str | None = None
+    """The PAM service that is asked."""
+    ldap: LdapOptions | None = None
 
 
 @attrs.frozen
@@ -189,9 +197,11 @@ def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
         raise ConfigError(
             f"method {method!r} is not supported", hint=f"use one of {', '.join(METHODS)}"
         )
-    options = dict(word.partition("=")[::2] for word in rest[1:])
-    if set(options) - {"map"}:
-        raise ConfigError(f"unknown option {next(iter(set(options) - {'map'}))!r}")
+    options = _options(fields[len(fields) - len(rest) + 1 :])
+    known = {"pam": ("pamservice",), "ldap": LDAP_NAMES}.get(rest[0], ("map",))
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise ConfigError(f"unknown option {unknown!r}")
     return HbaRule(
         kind=kind,
         databases=_names(fields[1], ("all", "sameuser", "replication"), path, read),
@@ -199,7 +209,22 @@ def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
         network=network,
         method=rest[0],
         map=options.get("map"),
+        service=options.get("pamservice"),
+        ldap=ldap_options(options) if rest[0] == "ldap" else None,
     )
+
+
+def _options(fields: list[Field]) -> dict[str, str]:
+    """What stands behind the method: name=value, or name="a, b"."""
+    options: dict[str, str] = {}
+    for field in fields:
+        if len(field) > 1:
+            raise ConfigError(f"write {field[0][0].partition('=')[0]} with its value in quotes")
+        name, _, value = field[0][0].partition("=")
+        if len(value) > 1 and value.startswith('"'):
+            value = value[1:-1].replace('""', '"')
+        options[name] = value
+    return options
 
 
 def _network(words: list[str]) -> tuple[Network | None, list[str]]:

@@ -15,6 +15,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 
 from trio_pool.config.errors import ConfigError, nearest
+from trio_pool.config.ldap_options import read_ldap_options
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -197,3 +198,4 @@ TLS_MODE: Final = _one_of(TlsMode)
 FACILITY: Final = _one_of(Facility)
 LOAD_BALANCE: Final = _one_of(LoadBalance)
 CHANNEL_BINDING: Final = _one_of(ChannelBinding)
+LDAP_OPTIONS: Final = Kind("options such as ldapserver=... (as in pg_hba.conf)", read_ldap_options)

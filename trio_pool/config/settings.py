@@ -15,6 +15,7 @@ import attrs
 from trio_pool.config import kinds
 from trio_pool.config.errors import ConfigError, nearest
 from trio_pool.config.kinds import AuthType, Facility, Kind, PinAction, PoolMode, TlsMode
+from trio_pool.config.ldap_options import LdapOptions
 from trio_pool.config.table import SETTINGS, Effect
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Settings:
 
     auth_type: AuthType = _setting("auth_type", kinds.AUTH_TYPE)
     auth_file: str = _setting("auth_file", kinds.TEXT)
+    auth_ldap_options: LdapOptions | None = _setting("auth_ldap_options", kinds.LDAP_OPTIONS)
     auth_hba_file: str = _setting("auth_hba_file", kinds.TEXT)
     auth_ident_file: str = _setting("auth_ident_file", kinds.TEXT)
     auth_user: str = _setting("auth_user", kinds.TEXT)

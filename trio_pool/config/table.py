@@ -46,7 +46,6 @@ _AUTH_QUERY: Final = (
     "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END "
     "FROM pg_authid WHERE rolname=$1 AND rolcanlogin"
 )
-_AUTH_TYPES: Final = ("any", "trust", "plain", "md5", "scram-sha-256", "cert", "hba")
 
 
 def _now(name: str, kind: Kind[object], default: str, reloadable: bool = True) -> Setting:
@@ -109,10 +108,10 @@ _POOLS: Final = (
     _now("scram_iterations", kinds.NUMBER, "4096"),
 )
 _AUTHENTICATION: Final = (
-    Setting("auth_type", kinds.AUTH_TYPE, "md5", Effect.NOW, harmless=_AUTH_TYPES),
+    _now("auth_type", kinds.AUTH_TYPE, "md5"),
     _now("auth_hba_file", kinds.TEXT, ""),
     _now("auth_ident_file", kinds.TEXT, ""),
-    _later("auth_ldap_options", kinds.TEXT, ""),
+    _now("auth_ldap_options", kinds.LDAP_OPTIONS, ""),
     _now("auth_file", kinds.TEXT, ""),
     _now("auth_user", kinds.TEXT, ""),
     _now("auth_query", kinds.TEXT, _AUTH_QUERY),

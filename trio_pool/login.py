@@ -37,7 +37,7 @@ from trio_pool.admin.desk import is_owner, visitor
 from trio_pool.admin.desk import welcome as console_welcome
 from trio_pool.card import Card
 from trio_pool.conduct import resumed
-from trio_pool.config import AuthType, HbaRule, TlsMode, Visit
+from trio_pool.config import AuthType, HbaRule, RolesUnknown, TlsMode, Visit
 from trio_pool.credentials import SecretLookup, method_of, secret_lookup
 from trio_pool.errors import (
     ClientLoginTimeout,
@@ -113,6 +113,7 @@ class Login:
         "_judge",
         "_method",
         "_own",
+        "_roles",
     )
 
     def __init__(self, server: Server, sock: socket.socket) -> None:
@@ -135,6 +136,8 @@ class Login:
         # Who judges the password, if it is not a matter of a secret.
         self._judge: Judge | None = None
         self._method: AuthMethod | None = None
+        # Those that the user is a member of, once somebody has asked.
+        self._roles: frozenset[str] | None = None
         # A connection to the server that is to be this client's alone.
         self._own: OwnBackend | None = None
         self.wire = Wire(sock, server.switchboard, self)
@@ -331,6 +334,7 @@ class Login:
             encrypted=isinstance(self.wire.sock, TlsSocket),
             # As at a server: a logical one is for a database, like any other client.
             replication=self._said.message.replication is Replication.PHYSICAL,
+            roles=self._roles,
         )
 
     def _check_name(self, proof: str, name: str | None, rule: HbaRule | None) -> None:
@@ -346,7 +350,10 @@ class Login:
     def _challenge(self) -> Step | None:
         """Begin the conversation in which the client proves who it is."""
         server, user = self._server, self._said.message.user
-        method = self._method = self._choose_method()
+        try:
+            method = self._method = self._choose_method()
+        except RolesUnknown:
+            return self._wait(self._look_up_roles)
         if method is None:
             self._accepted = Accepted()
             return Login._settle
@@ -404,6 +411,18 @@ class Login:
             self._said.message.user, lookup, settings, server.encryption
         )
         self._found = Found(secret)
+
+    async def _look_up_roles(self) -> None:
+        """Ask a server which groups the user belongs to. Raises AuthenticationRefused."""
+        server, card = self._server, self._said
+        lookup = secret_lookup(server.config, card.database)
+        if lookup is None:
+            # Hazard: to pass over the line could let in whom it was to keep out.
+            raise AuthenticationRefused("login rejected", "28000", "See auth_hba_file.")
+        settings = server.config.settings
+        self._roles = await server.lookups.roles_of(
+            card.message.user, lookup, settings, server.encryption
+        )
 
     async def _derive(self, secret: PlainSecret) -> None:
         """The verifier of a plain password, computed once per user."""

@@ -1,4 +1,5 @@
-"""auth_query: a user's secret, asked of a server when the user list does not have it.
+"""auth_query: a user's secret, asked of a server when the user list does not have it; and which
+roles it is a member of, where auth_hba_file speaks of groups.
 
 The question travels on connections of its own, logged in as auth_user, that never carry a
 client's setting: a search_path from a startup packet must not decide which table answers
@@ -36,6 +37,17 @@ _ASKED_AT_ONCE: Final = 4
 _KEPT: Final = 1
 _MESSAGE_BYTES_MAX: Final = 1_048_576
 _NONCE_BYTES: Final = 18
+# Membership as pg_hba.conf means it: who grants nothing to a superuser does not count it in
+# (utils/adt/acl.c, is_member_of_role_nosuper).
+_ROLES: Final = """
+with recursive held (oid) as (
+    select oid from pg_catalog.pg_roles where rolname = $1
+    union
+    select given.roleid from pg_catalog.pg_auth_members given join held on given.member = held.oid
+)
+select rolname from held join pg_catalog.pg_roles using (oid)"""
+
+Rows = list[tuple[bytes | None, ...]]
 _FAILURES: Final = (
     *(OSError, trio.TooSlowError, trio.BrokenResourceError, PeerClosed),
     *(ServerRefused, AuthenticationRefused, ProtocolViolation),
@@ -49,7 +61,7 @@ class _Asker:
         self.stream = stream
         self.reader = reader
 
-    async def ask(self, query: str, user: bytes) -> list[tuple[bytes | None, ...]]:
+    async def ask(self, query: str, user: bytes) -> Rows:
         """The rows of the answer. Raises ServerRefused and PeerClosed."""
         question = [
             frontend.parse(b"", query.encode()),
@@ -58,7 +70,7 @@ class _Asker:
             frontend.sync(),
         ]
         await self.stream.send_all(b"".join(question))
-        rows: list[tuple[bytes | None, ...]] = []
+        rows: Rows = []
         refusal: ServerRefused | None = None
         while True:
             tag, body = await next_message(self.stream, self.reader)
@@ -84,37 +96,58 @@ class Lookups:
         self, user: bytes, lookup: SecretLookup, settings: Settings, encryption: Encryption
     ) -> Secret | None:
         """The secret, or None for a user that has none. Raises LookupFailed."""
-        seconds = settings.server_connect_timeout or float("inf")
-        try:
-            with trio.fail_after(seconds):
-                async with self._limiter:
-                    rows = await self._rows(user, lookup, settings, encryption)
-        except _FAILURES as failure:
-            log.warning("auth_query failed in %s: %s", lookup.database.name, failure)
-            raise LookupFailed() from failure
+        rows = await self._answer(lookup.query, user, lookup, settings, encryption)
         if not rows or len(rows[0]) < 2 or rows[0][1] is None:
             return None
         return parse_secret(rows[0][1].decode("utf-8", "surrogateescape"))
 
-    async def _rows(
+    async def roles_of(
         self, user: bytes, lookup: SecretLookup, settings: Settings, encryption: Encryption
-    ) -> list[tuple[bytes | None, ...]]:
+    ) -> frozenset[str]:
+        """The roles that the user is a member of, itself included. Raises LookupFailed."""
+        rows = await self._answer(_ROLES, user, lookup, settings, encryption)
+        return frozenset((row[0] or b"").decode("utf-8", "surrogateescape") for row in rows)
+
+    async def _answer(
+        self,
+        query: str,
+        user: bytes,
+        lookup: SecretLookup,
+        settings: Settings,
+        encryption: Encryption,
+    ) -> Rows:
+        seconds = settings.server_connect_timeout or float("inf")
+        try:
+            with trio.fail_after(seconds):
+                async with self._limiter:
+                    return await self._rows(query, user, lookup, settings, encryption)
+        except _FAILURES as failure:
+            log.warning("auth_query failed in %s: %s", lookup.database.name, failure)
+            raise LookupFailed() from failure
+
+    async def _rows(
+        self,
+        query: str,
+        user: bytes,
+        lookup: SecretLookup,
+        settings: Settings,
+        encryption: Encryption,
+    ) -> Rows:
         kept = self._kept.setdefault(lookup, [])
         asker = kept.pop() if kept else None
         if asker is not None:
             try:
-                return await self._ask(asker, user, lookup)
+                return await self._ask(asker, query, user, lookup)
             except (PeerClosed, trio.BrokenResourceError, ServerRefused):
                 # It may have been closed since it was last used: that says nothing.
                 log.debug("a connection for auth_query was gone")
-        return await self._ask(await self._open(lookup, settings, encryption), user, lookup)
+        asker = await self._open(lookup, settings, encryption)
+        return await self._ask(asker, query, user, lookup)
 
-    async def _ask(
-        self, asker: _Asker, user: bytes, lookup: SecretLookup
-    ) -> list[tuple[bytes | None, ...]]:
+    async def _ask(self, asker: _Asker, query: str, user: bytes, lookup: SecretLookup) -> Rows:
         kept = self._kept[lookup]
         try:
-            rows = await asker.ask(lookup.query, user)
+            rows = await asker.ask(query, user)
         except BaseException:
             await trio.aclose_forcefully(asker.stream)
             raise

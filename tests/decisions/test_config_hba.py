@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
-from trio_pool.config import ConfigError, Hba, Visit
+from trio_pool.config import ConfigError, Hba, RolesUnknown, Visit
 from trio_pool.config.hba import parse_hba, parse_ident
 
 FILE = Path("/etc/hba")
@@ -61,18 +62,51 @@ def test_the_first_line_that_fits_decides(visit: Visit, expected: str | None) ->
         ("host all all all ldap ldapserver=x ldapbasedn=dc=x,dc=y", "in quotes"),
         ("host all all all ldap ldapserver=x ldapbase=y", "unknown option 'ldapbase'"),
         ("host all all all pam ldapserver=x", "unknown option 'ldapserver'"),
-        ("host all +staff all trust", "+staff is not supported"),
-        ("host samerole all all trust", "samerole is not supported"),
+        ("host +staff all all trust", "+staff is not supported"),
+        ("host all /staff all trust", "/staff is not supported"),
+        ("host @again all all trust", "too many files within files"),
         ("host all all all md5 clientcert=1", "unknown option 'clientcert'"),
         ('host all "all all trust', "quote"),
     ],
 )
 def test_a_line_that_is_not_understood_is_an_error_with_its_place(line: str, says: str) -> None:
     with pytest.raises(ConfigError) as refused:
-        parse_hba(f"\n{line}\n", FILE, lambda _: "")
+        parse_hba(f"\n{line}\n", FILE, lambda _: "@again\n")
 
     assert says in str(refused.value)
     assert str(refused.value).startswith("/etc/hba:2: ")
+
+
+def grouped(text: str) -> Hba:
+    return Hba(parse_hba(text, FILE, lambda _: "+staff, all\n"))
+
+
+def test_groups_are_asked_for_only_where_the_line_would_fit_otherwise() -> None:
+    hba = grouped("host shop +staff all trust\nhost all all all reject\n")
+    stranger = Visit("shop", "anna", "192.0.2.1", False)
+
+    assert hba.asks_for_roles
+    assert hba.rule_for(attrs.evolve(stranger, database="other")) is hba.rules[1]
+    with pytest.raises(RolesUnknown):
+        hba.rule_for(stranger)
+    assert hba.rule_for(attrs.evolve(stranger, roles=frozenset({"anna"}))) is hba.rules[1]
+    assert hba.rule_for(attrs.evolve(stranger, roles=frozenset({"staff"}))) is hba.rules[0]
+
+
+@pytest.mark.parametrize("word", ["samerole", "samegroup"])
+def test_samerole_is_a_group_that_is_called_like_the_database(word: str) -> None:
+    hba = grouped(f"host {word} all all trust\n")
+    visit = Visit("shop", "anna", "192.0.2.1", False, roles=frozenset({"anna", "shop"}))
+
+    assert hba.rule_for(visit) is hba.rules[0]
+    assert hba.rule_for(attrs.evolve(visit, database="other")) is None
+
+
+def test_a_name_in_quotes_is_no_group_and_a_file_may_name_some() -> None:
+    visit = Visit("shop", "anna", "192.0.2.1", False, roles=frozenset({"staff"}))
+
+    assert grouped('host all "+staff" all trust').rule_for(visit) is None
+    assert grouped("host all @file all trust").rule_for(visit) is not None
 
 
 def test_a_map_says_who_may_be_whom() -> None:

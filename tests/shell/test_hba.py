@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support.console import Operated, serving
+from trio_pool.config import ConfigError
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
@@ -73,6 +75,68 @@ def test_peer_takes_the_account_at_the_other_end(
         else:
             with pytest.raises(psycopg.OperationalError, match="peer authentication failed"):
                 psycopg.connect(place)
+
+
+@pytest.fixture
+def grouped(operated: Operated) -> Iterator[Operated]:
+    """Roles whose groups the server knows: a chief is staff by way of the chiefs."""
+    with psycopg.connect(operated.postgres.url(), autocommit=True) as server:
+        for statement in (
+            "create role hba_staff",
+            "create role hba_chiefs in role hba_staff",
+            "create role hba_clerk login password 'x' in role hba_staff",
+            "create role hba_chief login password 'x' in role hba_chiefs",
+            "create role hba_guest login password 'x'",
+        ):
+            server.execute(statement)
+        operated.secrets |= dict.fromkeys(["hba_clerk", "hba_chief", "hba_guest"], "x")
+        operated.settings |= {"auth_user": operated.postgres.user}
+        yield operated
+        for role in ("clerk", "chief", "guest", "chiefs", "staff"):
+            server.execute(f"drop role hba_{role}")
+
+
+def test_a_group_is_asked_of_the_server(grouped: Operated) -> None:
+    allow(grouped, "host all +hba_staff all scram-sha-256")
+    with serving(grouped) as running:
+        for member in ("hba_clerk", "hba_chief"):
+            with running.client(user=member) as client:
+                assert client.execute("select current_user").fetchone() == (member,)
+        # As at a server, a superuser is a member of what it was made a member of.
+        for stranger in ("hba_guest", running.postgres.user):
+            with pytest.raises(psycopg.OperationalError, match="login rejected"):
+                running.client(user=stranger)
+
+
+def test_samerole_lets_members_into_the_database_of_that_name(grouped: Operated) -> None:
+    place = f"host={grouped.postgres.host} port={grouped.postgres.port} dbname=postgres"
+    grouped.databases |= {"hba_staff": place}
+    allow(grouped, "host samerole all all scram-sha-256")
+    with serving(grouped) as running:
+        running.client("hba_staff", "hba_chief").close()
+        for database, user in (("hba_staff", "hba_guest"), ("postgres", "hba_clerk")):
+            with pytest.raises(psycopg.OperationalError, match="login rejected"):
+                running.client(database, user)
+
+
+def test_a_group_that_nobody_can_be_asked_about_lets_nobody_past_its_line(
+    grouped: Operated,
+) -> None:
+    """To pass over the line would let in whom it was to keep out."""
+    grouped.databases |= {"elsewhere": "host=127.0.0.1 port=1 dbname=postgres"}
+    allow(grouped, "host all +hba_staff all reject", "host all all all trust")
+    with serving(grouped) as running:
+        running.client(user="hba_guest").close()
+        with pytest.raises(psycopg.OperationalError, match="login rejected"):
+            running.client(user="hba_clerk")
+        with pytest.raises(psycopg.OperationalError, match="bouncer config error"):
+            running.client("elsewhere", "hba_guest")
+
+
+def test_a_group_without_anybody_to_ask_is_an_error_of_the_file(operated: Operated) -> None:
+    allow(operated, "host all +staff all trust")
+    with pytest.raises(ConfigError, match="set auth_user"), serving(operated):
+        pass
 
 
 def test_without_its_file_hba_lets_nobody_in(operated: Operated) -> None:

@@ -6,7 +6,7 @@ Belongs to the decisions: no Trio, no sockets, no clock. Read `model` first (the
 
 from trio_pool.config.databases import CONSOLE, FALLBACK, Database
 from trio_pool.config.errors import ConfigError
-from trio_pool.config.hba import Hba, HbaRule, Visit
+from trio_pool.config.hba import Hba, HbaRule, RolesUnknown, Visit
 from trio_pool.config.kinds import (
     AuthType,
     ChannelBinding,
@@ -41,6 +41,7 @@ __all__ = [
     "Peer",
     "PinAction",
     "PoolMode",
+    "RolesUnknown",
     "ServerUrl",
     "Setting",
     "Settings",

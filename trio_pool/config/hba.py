@@ -2,7 +2,8 @@
 
 PostgreSQL's pg_hba.conf as far as PgBouncer knows it: local, host, hostssl and hostnossl; lists,
 `all`, `sameuser`, `replication`, `@file`; an address with a mask in either form; the methods in
-METHODS with `map=`. The first line that fits decides; none means no. What is not known is an
+METHODS with their options. Of PostgreSQL's own there are also `+group` and `samerole`, for which a
+server must be asked. The first line that fits decides; none means no. What is not known is an
 error, for a line that was passed over could let somebody in.
 """
 
@@ -24,7 +25,10 @@ METHODS: Final = (
     *("trust", "reject", "md5", "password", "scram-sha-256", "cert", "peer", "pam", "ldap"),
 )
 _KINDS: Final = ("local", "host", "hostssl", "hostnossl")
-_UNSUPPORTED: Final = ("samerole", "samegroup", "samehost", "samenet")
+_DATABASE_KEYWORDS: Final = ("all", "sameuser", "samerole", "samegroup", "replication")
+_SAME_ROLE: Final = ("samerole", "samegroup")
+# Files within files, as at a server.
+_DEPTH_MAX: Final = 10
 # A word, or one in quotes, which then is no keyword, or an option whose value is in quotes; commas
 # separate the items of a list.
 _ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(\w+="(?:[^"]|"")*"|[^\s,"]+))(\s*,)?')
@@ -35,10 +39,11 @@ Reader = Callable[[Path], str]
 
 @attrs.frozen
 class Names:
-    """One list of a line: names as written, and the keywords among them."""
+    """One list of a line: names as written, the keywords among them, and the groups."""
 
     names: frozenset[str]
     keywords: frozenset[str]
+    groups: frozenset[str] = frozenset()
 
 
 @attrs.frozen
@@ -58,13 +63,21 @@ class HbaRule:
 
 @attrs.frozen
 class Visit:
-    """What a line is compared with; `address` is None over a unix socket."""
+    """What a line is compared with; `address` is None over a unix socket.
+
+    `roles` are those that the user is a member of, itself included; None: nobody has asked yet.
+    """
 
     database: str
     user: str
     address: str | None
     encrypted: bool
     replication: bool = False
+    roles: frozenset[str] | None = None
+
+
+class RolesUnknown(Exception):
+    """Which line fits depends on roles that nobody has asked for yet."""
 
 
 @attrs.frozen
@@ -75,8 +88,15 @@ class Hba:
     maps: Mapping[str, tuple[tuple[str, str], ...]] = attrs.field(factory=dict)
 
     def rule_for(self, visit: Visit) -> HbaRule | None:
-        """The first line that fits."""
+        """The first line that fits. Raises RolesUnknown."""
         return next((rule for rule in self.rules if _fits(rule, visit)), None)
+
+    @property
+    def asks_for_roles(self) -> bool:
+        """Some line speaks of groups."""
+        return any(
+            rule.users.groups or rule.databases.keywords & set(_SAME_ROLE) for rule in self.rules
+        )
 
     def means(self, rule: HbaRule, known_as: str, user: str) -> bool:
         """Whether who is `known_as` to the system or a certificate may log in as `user`."""
@@ -122,11 +142,21 @@ def _has_database(names: Names, visit: Visit) -> bool:
         return "replication" in names.keywords
     if "all" in names.keywords or visit.database in names.names:
         return True
-    return "sameuser" in names.keywords and visit.database == visit.user
+    if "sameuser" in names.keywords and visit.database == visit.user:
+        return True
+    return bool(names.keywords & set(_SAME_ROLE)) and visit.database in _roles(visit)
 
 
 def _has_user(names: Names, visit: Visit) -> bool:
-    return "all" in names.keywords or visit.user in names.names
+    if "all" in names.keywords or visit.user in names.names:
+        return True
+    return bool(names.groups) and not names.groups.isdisjoint(_roles(visit))
+
+
+def _roles(visit: Visit) -> frozenset[str]:
+    if visit.roles is None:
+        raise RolesUnknown
+    return visit.roles
 
 
 def parse_hba(text: str, path: Path, read: Reader) -> tuple[HbaRule, ...]:
@@ -204,7 +234,7 @@ def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
         raise ConfigError(f"unknown option {unknown!r}")
     return HbaRule(
         kind=kind,
-        databases=_names(fields[1], ("all", "sameuser", "replication"), path, read),
+        databases=_names(fields[1], _DATABASE_KEYWORDS, path, read),
         users=_names(fields[2], ("all",), path, read),
         network=network,
         method=rest[0],
@@ -236,17 +266,30 @@ def _network(words: list[str]) -> tuple[Network | None, list[str]]:
     return ipaddress.ip_network(f"{words[0]}/{words[1]}", strict=False), words[2:]
 
 
-def _names(field: Field, keywords: tuple[str, ...], path: Path, read: Reader) -> Names:
+def _names(
+    field: Field, keywords: tuple[str, ...], path: Path, read: Reader, depth: int = 0
+) -> Names:
     names: set[str] = set()
     found: set[str] = set()
+    groups: set[str] = set()
     for word, quoted in field:
-        if not quoted and (word in _UNSUPPORTED or word.startswith(("+", "/"))):
-            raise ConfigError(f"{word} is not supported: name the users and databases")
-        if not quoted and word.startswith("@"):
-            for _, line in _lines(read(path.parent / word[1:])):
-                names |= {item for listed in _fields(line) for item, _ in listed}
-        elif not quoted and word in keywords:
+        if quoted:
+            names.add(word)
+        elif word.startswith("@"):
+            if depth == _DEPTH_MAX:
+                raise ConfigError(f"{word}: too many files within files")
+            file = path.parent / word[1:]
+            listed = [item for _, line in _lines(read(file)) for f in _fields(line) for item in f]
+            inner = _names(listed, keywords, file, read, depth + 1)
+            names |= inner.names
+            found |= inner.keywords
+            groups |= inner.groups
+        elif word in keywords:
             found.add(word)
+        elif word.startswith("+") and "samerole" not in keywords:
+            groups.add(word[1:])
+        elif word.startswith(("+", "/")):
+            raise ConfigError(f"{word} is not supported: name the users and databases")
         else:
             names.add(word)
-    return Names(frozenset(names), frozenset(found))
+    return Names(frozenset(names), frozenset(found), frozenset(groups))

@@ -6,6 +6,7 @@ Files are read through one function, so that a complaint about any of them looks
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -43,7 +44,7 @@ def load_config(path: Path | str) -> Config:
         users=rest.users,
         peers=rest.peers,
         secrets=_secrets(settings.auth_file),
-        hba=_hba(settings),
+        hba=_hba(settings, rest.databases.values()),
         notices=tuple(notices),
     )
 
@@ -92,17 +93,20 @@ def _secrets(auth_file: str) -> dict[str, str]:
     return parse_userlist(_read(path), path)
 
 
-def _hba(settings: Settings) -> Hba | None:
+def _hba(settings: Settings, databases: Iterable[Database]) -> Hba | None:
     if settings.auth_type is not AuthType.HBA:
         return None
     if not settings.auth_hba_file:
         raise ConfigError("auth_type = hba needs auth_hba_file")
     path = Path(settings.auth_hba_file)
-    rules = parse_hba(_read(path), path, _read)
+    hba = Hba(parse_hba(_read(path), path, _read))
+    asked = settings.auth_user or any(database.auth_user for database in databases)
+    if hba.asks_for_roles and not asked:
+        raise ConfigError("+group and samerole are asked of a server", path, hint="set auth_user")
     if not settings.auth_ident_file:
-        return Hba(rules)
+        return hba
     idents = Path(settings.auth_ident_file)
-    return Hba(rules, parse_ident(_read(idents), idents))
+    return attrs.evolve(hba, maps=parse_ident(_read(idents), idents))
 
 
 def _read(path: Path) -> str:

@@ -149,7 +149,7 @@ def authenticate(
     """Authenticate `user`, whose stored secret is `secret` (None: a user we do not know).
 
     A user we do not know is asked what `method` says. Under MD5, where those we know may all
-    have verifiers and so be asked by SCRAM, pass a `mock_verifier` in place of None.
+    have verifiers and so be asked by SCRAM, pass SCRAM for somebody whom nobody knows.
 
     `random_bytes` is the source of salts and nonces, `mock_key` a secret that outlives the
     login. `binding` is what the client may bind its proof to, over TLS. The steps are quick except

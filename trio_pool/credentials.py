@@ -107,6 +107,16 @@ def auth_method(auth_type: AuthType) -> AuthMethod:
     return _METHODS[auth_type]
 
 
+def method_for_strangers(config: Config) -> AuthMethod:
+    """How somebody whom nobody knows is asked under MD5: as most of those who are known.
+
+    A server that is asked for secrets stores verifiers, unless it was told otherwise.
+    """
+    secrets = list(config.secrets.values())
+    verifiers = sum(1 for text in secrets if scram.parse_verifier(text.encode()) is not None)
+    return AuthMethod.SCRAM if 2 * verifiers >= len(secrets) else AuthMethod.MD5
+
+
 def client_secret(config: Config, user: str) -> Secret | None:
     """What the user list says of `user`; None for a user it does not have."""
     text = config.secrets.get(user)

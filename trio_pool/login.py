@@ -363,6 +363,8 @@ class Login:
         secret = self._secret
         if secret is None and self._found is None and self._lookup is not None:
             return self._wait(self._look_up, self._lookup)
+        if secret is None and method is AuthMethod.MD5:
+            method = server.method_for_strangers
         if method is AuthMethod.SCRAM and isinstance(secret, PlainSecret):
             known = server.verifiers.get(user)
             if known is None or known[0] != secret.password:

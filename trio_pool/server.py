@@ -36,7 +36,7 @@ from trio_pool.cancel import Target, aim, insist, shoot
 from trio_pool.card import Card, Cards
 from trio_pool.conduct import Hasher
 from trio_pool.config import Config
-from trio_pool.credentials import auth_method, server_login
+from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ClientsExceeded, DatabaseDisabled, ShuttingDown
 from trio_pool.farewell import dismiss, part_with
 from trio_pool.handover import Channel
@@ -115,6 +115,7 @@ class Server:
         self.read_config = read_config
         require_judges(config)
         self.auth_method = auth_method(config.settings.auth_type)
+        self.method_for_strangers = method_for_strangers(config)
         self.encryption = encryption_of(config.settings)
         self.switchboard = switchboard
         self.hasher = Hasher()

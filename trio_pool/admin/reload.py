@@ -16,7 +16,7 @@ import trio
 
 from trio_pool.config import SETTINGS, Config, ConfigError, Database, Settings
 from trio_pool.config.settings import check
-from trio_pool.credentials import auth_method, server_login
+from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ConfigurationChanged, ServerFastClose
 from trio_pool.judges import require_judges
 from trio_pool.pins import PinPolicy
@@ -70,6 +70,7 @@ def adopt(server: Server, config: Config) -> None:
         log.info("%s", notice)
     old, server.config, server.auth_method = server.config, config, method
     server.encryption = encryption
+    server.method_for_strangers = method_for_strangers(config)
     for key, pool in list(server.pools.items()):
         _refit(server, old, key, pool)
 

@@ -53,6 +53,13 @@ SCRIPTS: Final = (
         cases=(1,),
     ),
     script(
+        "a Close and a Parse of one name behind an error are both undone",
+        parse("s", "select 'old'") + SYNC,
+        bind("nobody") + close("s") + parse("s", "select 'new'") + SYNC,
+        run("s") + SYNC,
+        cases=(1,),
+    ),
+    script(
         "what came before the error stays and what came behind it does not",
         parse("a", "select 1") + parse("b", "selec") + parse("c", "select 3") + SYNC,
         run("a") + SYNC,

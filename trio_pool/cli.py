@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -21,6 +22,7 @@ _EXAMPLES: Final = """\
 examples:
   trio-pool postgresql://user:password@host/db     a pool on 127.0.0.1:6432, no file needed
   trio-pool pgbouncer.ini                          what PgBouncer would do with this file
+  trio-pool --from-environment                     what an image of PgBouncer would do
   trio-pool demo                                   PostgreSQL, a pool, and the proof, right here
   trio-pool conform --direct URL --via URL         does a pooler show what the server shows
 """
@@ -65,7 +67,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("target", metavar="URL|FILE", help="a connection URL or a pgbouncer.ini")
+    parser.add_argument(
+        "target", metavar="URL|FILE", nargs="?", help="a connection URL or a pgbouncer.ini"
+    )
+    parser.add_argument(
+        "--from-environment",
+        action="store_true",
+        help="configured by DATABASE_URL, DB_HOST, POSTGRESQL_HOST, PGBOUNCER_..., as images are, "
+        "unless there is a FILE",
+    )
     parser.add_argument("-p", "--port", type=int, help="listen on this port (0: any free one)")
     parser.add_argument(
         "-s",
@@ -130,11 +140,16 @@ def _version() -> str:
 def _run(options: argparse.Namespace) -> int:
     from trio_pool import command
 
+    target = options.target
+    if options.from_environment and not (target and os.path.exists(target)):
+        target = command.ENVIRONMENT
+    if target is None:
+        _parser().error("say what to serve: a URL, a file, or --from-environment")
     overrides = [*options.set]
     if options.port is not None:
         overrides.append(f"listen_port={options.port}")
     return command.run(
-        target=options.target,
+        target=target,
         overrides=overrides,
         quiet=options.quiet,
         verbose=options.verbose,

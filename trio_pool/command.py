@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Final
 from urllib.parse import quote
 
 import attrs
@@ -20,7 +21,15 @@ import trio
 
 from protocol import form
 from trio_pool import server
-from trio_pool.config import FALLBACK, Config, ConfigError, Settings, config_from_url, is_url
+from trio_pool.config import (
+    FALLBACK,
+    Config,
+    ConfigError,
+    Settings,
+    config_from_environment,
+    config_from_url,
+    is_url,
+)
 from trio_pool.config import load_config as config_from_file
 from trio_pool.config.settings import check
 from trio_pool.daemon import Background, detach
@@ -41,6 +50,8 @@ from trio_pool.takeover import call_predecessor
 from trio_pool.tls_settings import encryption_of
 
 log = logging.getLogger(__name__)
+
+ENVIRONMENT: Final = "environment:"
 
 
 def run(
@@ -114,12 +125,15 @@ def _origin(settings: Settings, reboot: bool) -> Origin:
 
 
 def read_config(target: str, overrides: Iterable[str] = ()) -> Config:
-    """The configuration of a URL or an ini file, with `name=value` settings that win over it.
+    """The configuration of a URL, an ini file or (ENVIRONMENT) the environment, with `name=value`
+    settings that win over it.
 
     As with libpq, PGPASSWORD serves for a URL without a password: other accounts can read the
     command line, and cannot read the environment. Raises ConfigError.
     """
-    if is_url(target):
+    if target == ENVIRONMENT:
+        config = config_from_environment(os.environ)
+    elif is_url(target):
         config = config_from_url(target, default_password=os.environ.get("PGPASSWORD"))
     else:
         config = config_from_file(target)

@@ -181,6 +181,57 @@ def test_the_password_may_stay_out_of_the_command_line(postgres: LocalServer) ->
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("image", ["edoburu", "bitnami"])
+def test_the_environment_of_an_image_is_served(
+    postgres: LocalServer, tmp_path: Path, image: str
+) -> None:
+    (tmp_path / "secret").write_text(postgres.password)
+    variables = {
+        "edoburu": {
+            "DB_HOST": postgres.host,
+            "DB_PORT": str(postgres.port),
+            "DB_USER": postgres.user,
+            "DB_PASSWORD": postgres.password,
+            "LISTEN_ADDR": "127.0.0.1",
+            "LISTEN_PORT": "0",
+        },
+        "bitnami": {
+            "POSTGRESQL_HOST": postgres.host,
+            "POSTGRESQL_PORT": str(postgres.port),
+            "POSTGRESQL_USERNAME": postgres.user,
+            "POSTGRESQL_PASSWORD_FILE": str(tmp_path / "secret"),
+            "PGBOUNCER_LISTEN_ADDRESS": "127.0.0.1",
+            "PGBOUNCER_PORT": "0",
+            "PGBOUNCER_SOCKET_DIR": str(tmp_path),
+        },
+    }[image]
+    absent = str(tmp_path / "pgbouncer.ini")
+    with Serving("--from-environment", absent, **variables) as serving:
+        port = serving.wait_for(r"127\.0\.0\.1:(\d+)")[1]
+        url = postgres.url().replace(f":{postgres.port}/", f":{port}/")
+        with psycopg.connect(url) as client:
+            assert client.execute("select 6 * 7").fetchone() == (42,)
+
+        assert serving.end(signal.SIGINT) == 0
+
+
+def test_a_file_wins_over_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "pool.ini").write_text("[pgbouncer]\npool_mode = sometimes\n")
+    done = trio_pool("--from-environment", str(tmp_path / "pool.ini"), DB_HOST="nowhere")
+
+    assert done.returncode == 1
+    assert "pool_mode = sometimes" in done.stderr
+
+
+def test_nothing_to_serve_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["run"])
+
+    assert ended.value.code == 2
+    assert "say what to serve" in capsys.readouterr().err
+
+
+@pytest.mark.postgres
 def test_an_ini_file_is_served_and_its_notices_are_logged(
     postgres: LocalServer, tmp_path: Path
 ) -> None:

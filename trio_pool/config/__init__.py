@@ -5,6 +5,7 @@ Belongs to the decisions: no Trio, no sockets, no clock. Read `model` first (the
 """
 
 from trio_pool.config.databases import CONSOLE, FALLBACK, Database
+from trio_pool.config.environment import config_from_environment
 from trio_pool.config.errors import ConfigError
 from trio_pool.config.hba import Hba, HbaRule, RolesUnknown, Visit
 from trio_pool.config.kinds import (
@@ -48,6 +49,7 @@ __all__ = [
     "TlsMode",
     "User",
     "Visit",
+    "config_from_environment",
     "config_from_url",
     "is_url",
     "load_config",

@@ -26,7 +26,7 @@ def load_config(path: Path | str) -> Config:
     """The configuration in this file and all it names. Raises ConfigError."""
     path = Path(path)
     notices: list[str] = []
-    entries = list(read_ini(path, _read))
+    entries = list(read_ini(path, read_text))
     settings = _settings([entry for entry in entries if entry.section == "pgbouncer"], notices)
     rest = _Sections(settings.unix_socket_dir, notices)
     for entry in entries:
@@ -43,8 +43,8 @@ def load_config(path: Path | str) -> Config:
         databases=rest.databases,
         users=rest.users,
         peers=rest.peers,
-        secrets=_secrets(settings.auth_file),
-        hba=_hba(settings, rest.databases.values()),
+        secrets=read_secrets(settings.auth_file),
+        hba=read_hba(settings, rest.databases.values()),
         notices=tuple(notices),
     )
 
@@ -86,30 +86,33 @@ class _Sections:
             self.notices.append(f"{entry.path}:{entry.line}: {key} has no effect yet")
 
 
-def _secrets(auth_file: str) -> dict[str, str]:
+def read_secrets(auth_file: str) -> dict[str, str]:
+    """The user list of this name; nothing without one. Raises ConfigError."""
     if not auth_file:
         return {}
     path = Path(auth_file)
-    return parse_userlist(_read(path), path)
+    return parse_userlist(read_text(path), path)
 
 
-def _hba(settings: Settings, databases: Iterable[Database]) -> Hba | None:
+def read_hba(settings: Settings, databases: Iterable[Database]) -> Hba | None:
+    """What auth_hba_file and auth_ident_file say, where they count. Raises ConfigError."""
     if settings.auth_type is not AuthType.HBA:
         return None
     if not settings.auth_hba_file:
         raise ConfigError("auth_type = hba needs auth_hba_file")
     path = Path(settings.auth_hba_file)
-    hba = Hba(parse_hba(_read(path), path, _read))
+    hba = Hba(parse_hba(read_text(path), path, read_text))
     asked = settings.auth_user or any(database.auth_user for database in databases)
     if hba.asks_for_roles and not asked:
         raise ConfigError("+group and samerole are asked of a server", path, hint="set auth_user")
     if not settings.auth_ident_file:
         return hba
     idents = Path(settings.auth_ident_file)
-    return attrs.evolve(hba, maps=parse_ident(_read(idents), idents))
+    return attrs.evolve(hba, maps=parse_ident(read_text(idents), idents))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A file of text. Raises ConfigError."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -104,6 +104,34 @@ def test_a_tool_that_counts_columns_finds_as_many_as_it_knows(served: Operated, 
     assert len(description) == COLUMNS[table]
 
 
+# What is scanned from each place: s a text, ? one that may be absent, n a whole number.
+BY_POSITION = {
+    "SHOW POOLS;": "ss" + "n" * 13 + "s?",
+    "SHOW STATS;": "s" + "n" * 22,
+    "SHOW LISTS;": "sn",
+    "SHOW CLIENTS": "ssssssnsnssnnnssnssnn",
+    "SHOW SERVERS": "ssssssnsnssnnnssnssnn",
+    "SHOW DATABASES": "s?ns?nnnn??nnnnnn",
+}
+
+
+@pytest.mark.parametrize("sql", BY_POSITION)
+def test_a_tool_that_goes_by_position_finds_what_it_scans(served: Operated, sql: str) -> None:
+    """CloudNativePG reads POOLS, STATS and LISTS so, pgmetrics all but LISTS."""
+    found = asked(served, sql)
+    rows = [list(row.values()) for row in found.fetchall()]
+
+    assert rows
+    for row in rows:
+        for value, kind in zip(row, BY_POSITION[sql], strict=True):
+            if kind == "n":
+                assert str(value).isdigit()
+            elif kind == "s":
+                assert isinstance(value, str)
+            else:
+                assert value is None or isinstance(value, str)
+
+
 def test_the_version_is_found_in_every_way_that_tools_look_for_it(served: Operated) -> None:
     (row,) = asked(served, "SHOW VERSION;").fetchall()
     version = str(row["version"])

@@ -16,9 +16,11 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import unavailable
+from tests.support.certificates import certificate
 from tests.support.console import OPERATOR, Operated, serving
 from tests.support.raw import RawClient
 from trio_pool.embedded import LocalServer, local_postgres
+from trio_pool.wire import UNSENT_BYTES_MAX
 
 pytestmark = pytest.mark.postgres
 
@@ -325,3 +327,72 @@ def test_a_walsender_that_dies_takes_its_client_along(operated: Operated) -> Non
         )
         ended.join()
         assert not replicating(running)
+
+
+def test_who_does_not_read_makes_the_server_wait_and_misses_nothing(operated: Operated) -> None:
+    with serving(operated) as running, raw(running, "true") as client:
+        client.send(frontend.query(b"BASE_BACKUP (CHECKPOINT 'fast', MANIFEST 'no')"))
+        before = -1
+        while (unsent := unsent_to(running)) == 0 or unsent != before:
+            before = unsent
+        # One read beyond the mark at which the server is no longer read from.
+        assert unsent <= 2 * UNSENT_BYTES_MAX
+        replies = client.receive()
+
+        assert [reply[0] for reply in replies if reply[0] not in "dTD"][-1] == "Z"
+        assert sum(len(bytes(reply[1])) for reply in replies if reply[0] == "d") > 5_000_000  # type: ignore[call-overload]
+
+
+def unsent_to(running: Operated) -> int:
+    """Bytes that the pool has for the physical client, after the backend had time to say more."""
+    scalar(running, "select pg_sleep(0.1)")
+    row = running.row("SOCKETS", type="C", replication="physical")
+    return int(str(row["send_avail"]))
+
+
+def test_a_role_that_is_looked_up_replicates_as_itself(operated: Operated) -> None:
+    """The story: another pooler lost the looked-up secret on its way to the walsender."""
+    operated.settings |= {"auth_user": operated.postgres.user}
+    with psycopg.connect(operated.postgres.url(), autocommit=True) as direct:
+        direct.execute("create role standby login replication password 'stand by'")
+        operated.secrets["standby"] = "stand by"
+        with serving(operated) as running:
+            users = operated.path / "users"
+            known = users.read_text().splitlines()
+            users.write_text("\n".join(x for x in known if not x.startswith('"standby"')) + "\n")
+            running.tell("RELOAD")
+            url = running.url("postgres", "standby") + "&replication=true"
+            assert shown_by_psql(url, "SHOW wal_level") == "logical"
+            gone(running)
+        direct.execute("drop role standby")
+
+
+def test_it_comes_encrypted_as_any_other(operated: Operated) -> None:
+    chain, key = certificate("rsa", "sha256").write(operated.path, "pool")
+    operated.settings |= {
+        "client_tls_sslmode": "require",
+        "client_tls_cert_file": str(chain),
+        "client_tls_key_file": str(key),
+    }
+    target = operated.path / "backup"
+    with serving(operated) as running:
+        options = ("--wal-method=stream", "--checkpoint=fast", "--no-sync")
+        program(running, "pg_basebackup", "--pgdata", str(target), *options)
+        assert (target / "PG_VERSION").is_file()
+        gone(running)
+
+
+def shown_by_psql(url: str, command: str) -> str:
+    """What psql shows of a replication command, which no driver sends as it is."""
+    path = shutil.which("psql")
+    if path is None:
+        unavailable("psql is not on PATH")
+    done = subprocess.run(
+        [path, "-XAtq", "-d", url, "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -11,6 +11,7 @@ that, lines are dropped, and their number is a line as soon as one can be writte
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -172,20 +173,39 @@ class _Descriptor:
         """It is not ours."""
 
 
+class _Watched(logging.handlers.WatchedFileHandler):
+    """Keeps its failure to itself: the standard way is a traceback on the terminal each time."""
+
+    failure: BaseException | None = None
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Remember why the lines were not written."""
+        self.failure = sys.exc_info()[1]
+
+
 class _File:
-    """The log file, which is looked for anew before each burst."""
+    """The log file, which is looked for anew before each burst. What a full disk does not take is
+    lost; that it does not is said once, on the terminal.
+    """
 
     def __init__(self, path: str) -> None:
-        self._handler = logging.handlers.WatchedFileHandler(
-            path, encoding="utf-8", errors="backslashreplace"
-        )
+        self._handler = _Watched(path, encoding="utf-8", errors="backslashreplace")
         self._handler.terminator = ""
+        self._failing = False
 
     def write(self, text: str) -> None:
-        self._handler.emit(logging.makeLogRecord({"msg": text}))
+        handler = self._handler
+        handler.failure = None
+        handler.emit(logging.makeLogRecord({"msg": text}))
+        if handler.failure is not None and not self._failing and sys.stderr is not None:
+            complaint = f"cannot write to the log file: {handler.failure}\n"
+            _Descriptor(sys.stderr.fileno()).write(complaint)
+        self._failing = handler.failure is not None
 
     def close(self) -> None:
-        self._handler.close()
+        # What could not be written before is tried once more here.
+        with contextlib.suppress(OSError):
+            self._handler.close()
 
 
 class _Lines(logging.Formatter):

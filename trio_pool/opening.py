@@ -244,8 +244,16 @@ def _explain(pool: Pool, failure: BaseException) -> tuple[Ending, bool]:
     elif isinstance(failure, PeerClosed):
         text = f"server at {where} closed the connection during login"
     else:
-        text = f"cannot connect to server at {where}: {failure}"
+        text = f"cannot connect to server at {where}: {_reason(failure)}"
     return ServerLoginFailing(text, "Is PostgreSQL running there?"), False
+
+
+def _reason(failure: BaseException) -> BaseException:
+    """What the system said: Trio only says that all attempts failed."""
+    cause = failure.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[-1]
+    return cause if isinstance(cause, OSError) else failure
 
 
 def _explain_refusal(

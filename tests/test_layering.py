@@ -37,6 +37,7 @@ DECISIONS = (
     "trio_pool.relay",
     "trio_pool.settings",
     "trio_pool.statements",
+    "trio_pool.web.exposition",
 )
 # The only modules that hold a socket or reach below Trio's usual surface. The embedded
 # PostgreSQL asks the kernel for a free port; a pool in a thread is ended from another one; the

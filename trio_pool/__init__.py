@@ -15,9 +15,9 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 pytest_plugin testing/
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
-                lookup judges pam ldap peers admin/ conform/
+                lookup judges pam ldap peers admin/ conform/ web/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
-                access overheard
+                access overheard web.exposition
     protocol/   a package of its own: PostgreSQL's messages, no I/O
 
 Laws, each kept where it binds:

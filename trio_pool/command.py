@@ -48,6 +48,7 @@ from trio_pool.syslog import syslog_of
 from trio_pool.systemd import given_sockets, manager_of
 from trio_pool.takeover import call_predecessor
 from trio_pool.tls_settings import encryption_of
+from trio_pool.web.extra import require_http
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +177,7 @@ def _prepare(config: Config, quiet: bool, verbose: int, account: str | None) -> 
     """Everything that is better known before the first client than after. Raises OSError."""
     settings = config.settings
     encryption_of(settings)
+    require_http(settings)
     require_judges(config)
     set_up_logging(settings.logfile, verbose or settings.verbose, quiet, syslog_of(settings))
     # Why before the account changes: the hard limit of root may be higher.

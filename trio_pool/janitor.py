@@ -55,8 +55,8 @@ async def keep_time(
 
 def tend(pool: Pool, now: float) -> None:
     """Everything that time does to a pool."""
-    _notify(pool, pool.now, now)
-    pool.now = now
+    _notify(pool, pool.tended_at, now)
+    pool.now = pool.tended_at = now
     while pool.waiting and _waited_too_long(pool, now):
         pool.waiting.popleft().refused(QueryWaitTimeout())
     pool.grow()

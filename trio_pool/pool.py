@@ -103,6 +103,8 @@ class Pool:
         self._lasting = False
         # The janitor's clock: good enough for timeouts, free to read.
         self.now = now
+        # When the janitor was last here.
+        self.tended_at = now
         self._caps = caps
         self._open_soon = open_soon
 
@@ -166,15 +168,21 @@ class Pool:
     def give_back(self, backend: Backend) -> None:
         """The backend is clean: it goes to the next in line, or is idle."""
         backend.holder = None
-        # Why the janitor's clock will do: its steps cancel out in a sum.
-        self.statistics.lease_seconds += self.now - backend.held_since
+        # Why the janitor's clock will do: its steps cancel out in a sum. It has seldom moved.
+        if self.now != backend.held_since:
+            held = self.now - backend.held_since
+            self.statistics.lease_seconds += held
+            self.statistics.leases.count(held)
         if backend.cancels:
             backend.settling = True
         elif self.closed or backend.state.spoiled is not None or self.now > backend.expires_at:
             self.discard(backend)
         elif self.waiting:
             holder = self.waiting.popleft()
-            self.statistics.wait_seconds += self.now - holder.waiting_since
+            if self.now != holder.waiting_since:
+                waited = self.now - holder.waiting_since
+                self.statistics.wait_seconds += waited
+                self.statistics.waits.count(waited)
             self._lend(backend, holder)
         else:
             backend.idle_since = self.now

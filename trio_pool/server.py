@@ -13,6 +13,7 @@ the rest of the nursery.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hmac
 import logging
 import secrets
@@ -66,6 +67,7 @@ from trio_pool.session import Session
 from trio_pool.statements import ClientStatements
 from trio_pool.switchboard import Switchboard
 from trio_pool.tls_settings import encryption_of
+from trio_pool.web.extra import require_http
 from trio_pool.wire import NOBODY, Socket, as_stream
 
 log = logging.getLogger(__name__)
@@ -148,6 +150,8 @@ class Server:
         self._opener = Opener(self.switchboard, self.hasher)
         self.passages = Passages(self, self._opener)
         self._cancels = trio.CapacityLimiter(_CANCELS_MAX)
+        # Where metrics are.
+        self.http_addresses: tuple[tuple[str, int], ...] = ()
         self._numbers = 0
         self._turning = trio.CancelScope()
         self._moving = trio.Event()
@@ -510,8 +514,9 @@ async def serve(
     keep other tasks waiting for a millisecond or two. `hooks` are the embedding program's. `origin`
     is for a process that a service manager has started, or that takes the place of another one.
     Raises OSError when an address cannot be bound, and Endings for a configuration that cannot
-    be served.
+    be served; ConfigError when it wants a package that is not installed.
     """
+    require_http(config.settings)
     switchboard = Switchboard(dedicated)
     try:
         async with trio.open_nursery() as nursery:
@@ -547,6 +552,8 @@ async def _serve(
         nursery.start_soon(server.turn)
         nursery.start_soon(keep_books, server)
         nursery.start_soon(keep_time, server.pools, server.sessions, server.tend_arrivals)
+        if settings.http_listen_addr:
+            await _start_http(server, nursery)
         task_status.started(Serving(addresses, server))
         origin.manager.ready()
         if origin.manager.watchdog_seconds:
@@ -555,3 +562,13 @@ async def _serve(
         await server.drained.wait()
     finally:
         server.entrances.close()
+
+
+async def _start_http(server: Server, nursery: trio.Nursery) -> None:
+    from trio_pool.web.service import serve_http
+
+    if server.origin.predecessor is None:
+        await nursery.start(serve_http, server)
+    else:
+        # It has the address until it is told that we serve, and goes on with its clients.
+        nursery.start_soon(functools.partial(serve_http, server, patient=True))

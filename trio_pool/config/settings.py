@@ -70,6 +70,14 @@ class Settings:
     max_client_prepared_bytes: int = _setting("max_client_prepared_bytes", kinds.NUMBER)
     pin_policy: tuple[tuple[str, PinAction], ...] = _setting("pin_policy", kinds.PIN_POLICY)
     """What to do about each kind of state that cannot follow its client; all kinds are there."""
+    http_listen_addr: tuple[str, ...] = _setting("http_listen_addr", kinds.NAMES)
+    """Where metrics are served over HTTP; empty: nowhere."""
+    http_listen_port: int = _setting("http_listen_port", kinds.PORT)
+    http_max_conn: int = _setting("http_max_conn", kinds.NUMBER)
+    http_max_request_bytes: int = _setting("http_max_request_bytes", kinds.NUMBER)
+    http_timeout: float = _setting("http_timeout", kinds.SECONDS)
+    metrics_resolution: float = _setting("metrics_resolution", kinds.SECONDS)
+    """The steps of the clock by which leases and waits are timed, while metrics are served."""
     max_packet_size: int = _setting("max_packet_size", kinds.NUMBER)
 
     auth_type: AuthType = _setting("auth_type", kinds.AUTH_TYPE)

@@ -180,6 +180,12 @@ _LOW_LEVEL: Final = (
 _OURS: Final = (
     _now("max_client_prepared_bytes", kinds.NUMBER, "16777216"),
     _now("pin_policy", kinds.PIN_POLICY, "pin"),
+    _now("http_listen_addr", kinds.NAMES, "", reloadable=False),
+    _now("http_listen_port", kinds.PORT, "9127", reloadable=False),
+    _now("http_max_conn", kinds.NUMBER, "64"),
+    _now("http_max_request_bytes", kinds.NUMBER, "16384"),
+    _now("http_timeout", kinds.SECONDS, "15"),
+    _now("metrics_resolution", kinds.SECONDS, "0.01", reloadable=False),
 )
 
 SETTINGS: Final[Mapping[str, Setting]] = {

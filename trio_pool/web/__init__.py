@@ -1,0 +1,13 @@
+"""What a pool shows over HTTP: metrics and health (settings `http_...`).
+
+exposition   Prometheus' text format; pure
+figures      the pool's figures as metrics, by the names of pgbouncer_exporter and by our own
+clock        the clock that leases and waits are timed by, and how late the loop is
+http         one connection from a scraper: HTTP/1.1 by h11, within limits
+routes       which path shows what, and who may see it
+service      where it listens
+extra        whether what it needs is installed
+
+Needs h11 (`pip install "trio-pool[http]"`), which is imported by `http` and `service` alone; those
+two are imported only where `http_listen_addr` is set.
+"""

@@ -288,7 +288,7 @@ def test_a_successor_takes_the_address_over(operated: Operated, tmp_path: Path) 
     with Program(operated) as old:
         operated.settings["listen_port"] = str(old.port)
         with old.client() as staying, Program(operated, "-R") as new:
-            new.wait_for(f"metrics on http://127.0.0.1:{port}/")
+            new.wait_for(f"metrics and dashboard on http://127.0.0.1:{port}/")
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=60) as answer:
                 assert answer.read() == b"ready\n"
             staying.execute("select 1")

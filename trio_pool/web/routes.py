@@ -1,7 +1,7 @@
 """Which path shows what.
 
 `/metrics`, `/healthz` and `/readyz` are for programs, whoever they are: they hold names and numbers
-and no text of anybody's.
+and no text of anybody's. The rest is the dashboard's (trio_pool.web.dashboard).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from trio_pool.web import exposition
 from trio_pool.web.clock import Clock
+from trio_pool.web.dashboard import Dashboard
 from trio_pool.web.figures import families
 from trio_pool.web.http import Request, Response, refusal
 
@@ -31,6 +32,7 @@ class Routes:
             ("GET", "/metrics"): self._metrics,
             ("GET", "/healthz"): self._health,
             ("GET", "/readyz"): self._readiness,
+            **Dashboard(server, clock).pages,
         }
 
     async def answer(self, request: Request) -> Response:

@@ -42,7 +42,9 @@ async def serve_http(
     listeners = await _listen(settings, patient)
     server.http_addresses = tuple(_address(listener) for listener in listeners)
     for host, port in server.http_addresses:
-        log.info("metrics on http://%s:%s/metrics", f"[{host}]" if ":" in host else host, port)
+        log.info(
+            "metrics and dashboard on http://%s:%s/", f"[{host}]" if ":" in host else host, port
+        )
     clock = Clock()
     async with trio.open_nursery() as nursery:
         server.entrances.callback(_leave, server, nursery.cancel_scope)

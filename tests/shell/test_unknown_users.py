@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 from pathlib import Path
@@ -88,6 +89,32 @@ def test_a_stranger_hears_what_a_known_user_with_a_wrong_password_hears(
         assert conversation(running, "strange")[1] == salt
         if salt:
             assert conversation(running, "other")[1] != salt
+
+
+@pytest.mark.parametrize("auth_type", ["plain", "scram-sha-256", "md5"])
+@pytest.mark.parametrize("secret", [VERIFIER, DIGEST])
+def test_a_stranger_costs_as_much_as_a_known_user(
+    operated: Operated, auth_type: str, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it takes to say no must not tell who exists: PBKDF2 is what takes long."""
+    computed: list[int] = []
+    compute = hashlib.pbkdf2_hmac
+
+    def count(name: str, password: bytes, salt: bytes, iterations: int) -> bytes:
+        computed.append(iterations)
+        return compute(name, password, salt, iterations)
+
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", count)
+    operated.settings |= {"auth_type": auth_type}
+    operated.secrets = dict.fromkeys([*operated.secrets, "known"], secret)
+    with serving(operated) as running:
+        conversation(running, "known")
+        for_known = computed.copy()
+        computed.clear()
+        conversation(running, "strange")
+
+        assert computed == for_known
+        assert bool(computed) is (auth_type == "plain" and secret is VERIFIER)
 
 
 @pytest.mark.parametrize("auth_type", ["plain", "scram-sha-256", "md5"])

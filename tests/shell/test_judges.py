@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import os
 import secrets
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 from tests.conftest import unavailable
 from tests.support.console import OPERATOR, Operated, serving
 from tests.support.directory import ADMIN, ADMIN_PASSWORD, BASE, PEOPLE, Directory, directory, slapd
-from trio_pool import judges
+from trio_pool import judges, pam
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
@@ -60,7 +59,7 @@ def refused(running: Operated, user: str, password: str, who: str) -> None:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[str]:
     """A service that asks two programs: one about the password, one about the account."""
-    if os.geteuid() != 0 or ctypes.util.find_library("pam") is None:
+    if os.geteuid() != 0 or not pam.is_available():
         unavailable("a service of PAM can be made by root only, where there is PAM")
     name = f"trio-pool-test-{secrets.token_hex(6)}"
     check, account = tmp_path / "check", tmp_path / "account"

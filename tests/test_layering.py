@@ -29,6 +29,7 @@ DECISIONS = (
     "trio_pool.conform.words",
     "trio_pool.console",
     "trio_pool.credentials",
+    "trio_pool.dependence",
     "trio_pool.errors",
     "trio_pool.functions",
     "trio_pool.metrics",

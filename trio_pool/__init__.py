@@ -10,14 +10,14 @@ is the ledger of replies that a backend owes; the *relay* edits bytes between tw
 Three rings; imports point inwards only (tests/test_layering.py):
 
     shell       cli command check demo proof probe process logs embedded/
-                opened threaded beside_asyncio hooks monitor leftovers (a pool in a program)
+                opened threaded beside_asyncio hooks monitor leftovers adversary
                 daemon systemd syslog takeover handover origin (a pool as a process)
                 pytest_plugin testing/
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
                 lookup judges pam ldap peers admin/ conform/ web/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
-                access overheard web.exposition
+                access dependence overheard web.exposition
     protocol/   a package of its own: PostgreSQL's messages, no I/O
 
 Laws, each kept where it binds:
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from trio_pool.admin.operations import OrderRefused
     from trio_pool.beside_asyncio import PoolBeside, pool_beside_asyncio
     from trio_pool.config import Config, ConfigError, config_from_url, load_config
+    from trio_pool.dependence import Dependence
     from trio_pool.errors import Refused
     from trio_pool.hooks import Client, Hooks
     from trio_pool.leftovers import Leftover
@@ -59,6 +60,7 @@ __all__ = [
     "Client",
     "Config",
     "ConfigError",
+    "Dependence",
     "Hooks",
     "Leftover",
     "OpenPool",
@@ -81,6 +83,7 @@ _HOMES: Final = {
     "admin.operations": ("OrderRefused",),
     "beside_asyncio": ("PoolBeside", "pool_beside_asyncio"),
     "config": ("Config", "ConfigError", "config_from_url", "load_config"),
+    "dependence": ("Dependence",),
     "errors": ("Refused",),
     "hooks": ("Client", "Hooks"),
     "leftovers": ("Leftover",),

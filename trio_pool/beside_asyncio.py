@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 from trio_pool.access import Access, Address
 from trio_pool.config import Config
+from trio_pool.dependence import Dependence
 from trio_pool.hooks import Hooks
 from trio_pool.leftovers import Leftover
 from trio_pool.opened import Stats
@@ -45,6 +46,10 @@ class PoolBeside:
     def leftovers(self) -> tuple[Leftover, ...]:
         """What clients have open or have left; waits like `stats`."""
         return self._pool.leftovers()
+
+    def dependences(self) -> dict[Dependence, int]:
+        """What clients have depended on between transactions; waits like `stats`."""
+        return self._pool.dependences()
 
     async def pause(self, database: str = "") -> None:
         """Lend no more backends; returns when all are closed. Raises OrderRefused."""

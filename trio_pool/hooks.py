@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 import attrs
 
@@ -46,6 +46,9 @@ class Hooks:
     on_authentication: Callable[[Client], None] | None = None
     on_lend: Callable[[Client], None] | None = None
     on_query: Callable[[Client, str], None] | None = None
+
+
+NO_HOOKS: Final = Hooks()
 
 
 def call(hook: Callable[P, None] | None, *given: P.args, **named: P.kwargs) -> None:

@@ -17,6 +17,7 @@ from trio_pool import server
 from trio_pool.access import Access, Address
 from trio_pool.config import Config, Settings, config_from_url
 from trio_pool.config.settings import settings_from
+from trio_pool.dependence import Dependence
 from trio_pool.hooks import Hooks
 from trio_pool.leftovers import Leftover, leftovers
 from trio_pool.relay import Counters
@@ -64,6 +65,10 @@ class OpenPool:
     def leftovers(self) -> tuple[Leftover, ...]:
         """What clients have open or have left: transactions, and what pins them."""
         return leftovers(self.serving.server)
+
+    def dependences(self) -> dict[Dependence, int]:
+        """What clients have depended on between transactions, and how often (`adversarial`)."""
+        return dependences(self.serving.server)
 
     async def pause(self, database: str = "") -> None:
         """Lend no more backends of `database` (of any when empty); returns when all are closed.
@@ -125,6 +130,11 @@ def sole(group: BaseExceptionGroup[BaseException], deep: bool = False) -> BaseEx
         return group
     only = group.exceptions[0]
     return sole(only, deep) if deep and isinstance(only, BaseExceptionGroup) else only
+
+
+def dependences(serving: server.Server) -> dict[Dependence, int]:
+    """A copy of what an adversarial pooler has found so far. Call it where the pooler runs."""
+    return {} if serving.adversary is None else dict(serving.adversary.found.counts)
 
 
 def stats_of(serving: server.Server) -> Stats:

@@ -28,6 +28,7 @@ from trio_pool.statements import PoolStatements
 from trio_pool.tls_settings import NO_ENCRYPTION
 
 if TYPE_CHECKING:
+    from trio_pool.adversary import Adversary
     from trio_pool.trial import Greeting
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ class Pool:
         self.login = login
         self.statements_max = settings.max_prepared_statements
         self.statements = PoolStatements(secrets.token_hex(8), PinPolicy.of(settings.pin_policy))
-        self.statements.asks_early = limits.pool_mode is not PoolMode.SESSION
+        self.statements.asks_early = not self.session_mode
+        self.statements.forgetful = settings.adversarial
         self.environments = Environments()
         self.idle: deque[Backend] = deque()
         self.waiting: deque[Holder] = deque()
@@ -91,6 +93,8 @@ class Pool:
         self.used_at = now
         # How connections to servers are encrypted.
         self.encryption = NO_ENCRYPTION
+        # Who takes away what sessions leave (adversarial).
+        self.adversary: Adversary | None = None
         # Shared by all pools of a database.
         self.statistics = Statistics()
         # What a server says of itself at login; None until a backend was opened once.
@@ -113,11 +117,11 @@ class Pool:
         self.limits = limits
         self.settings = settings
         # A backend stays with its client until the client leaves.
-        self.session_mode = limits.pool_mode is PoolMode.SESSION
+        self.session_mode = limits.pool_mode is PoolMode.SESSION and not settings.adversarial
         # No transaction blocks.
         self.statement_mode = limits.pool_mode is PoolMode.STATEMENT
         self.round_robin = settings.server_round_robin
-        self.resets_always = settings.server_reset_query_always
+        self.resets_always = settings.server_reset_query_always or settings.adversarial
         for backend in self.backends:
             backend.live_for(limits.server_lifetime)
 
@@ -233,10 +237,20 @@ class Pool:
                 backend.state.statements.forget_all()
             return answer.error is None
 
+        if self.adversary is not None:
+            self.adversary.over(backend.holder, backend)
+            self.discard(backend)
+            self._open_spare()
+            return
         if not query:
             self.give_back(backend)
             return
         self._lend(backend, Errand(lambda _: frontend.query(query.encode()), done))
+
+    def _open_spare(self) -> None:
+        """Who comes next finds a backend, though each serves one transaction only."""
+        if not (self.idle or self.waiting or self.opening) and self._has_room():
+            self._begin_opening()
 
     def discard(self, backend: Backend) -> None:
         """Close a backend, whatever it is doing. Idempotent."""

@@ -33,6 +33,7 @@ from trio_pool.admin.desk import attend as attend_console
 from trio_pool.admin.operations import Operations
 from trio_pool.admin.signals import obey_signals
 from trio_pool.admin.statistics import Books, keep_books
+from trio_pool.adversary import Adversary
 from trio_pool.cancel import Target, aim, insist, shoot
 from trio_pool.card import Card, Cards
 from trio_pool.conduct import Hasher
@@ -41,7 +42,7 @@ from trio_pool.credentials import auth_method, method_for_strangers, server_logi
 from trio_pool.errors import ClientsExceeded, DatabaseDisabled, ShuttingDown
 from trio_pool.farewell import dismiss, part_with
 from trio_pool.handover import Channel
-from trio_pool.hooks import Hooks
+from trio_pool.hooks import NO_HOOKS, Hooks
 from trio_pool.janitor import keep_time
 from trio_pool.judges import Judges, require_judges
 from trio_pool.listener import (
@@ -109,6 +110,10 @@ class Server:
         self.config = config
         # What the embedding program wants to be called for; None: nothing.
         self.hooks = hooks
+        # Who lets nothing outlive a transaction, where that is configured.
+        self.adversary: Adversary | None = None
+        if config.settings.adversarial:
+            self.adversary = Adversary(config.settings.adversarial_keeps)
         self.origin = origin or Origin()
         self.listeners: list[socket.socket] = []
         # Another process serves in our place: the socket files are its own.
@@ -191,6 +196,7 @@ class Server:
             trio.current_time(),
         )
         pool.encryption = self.encryption
+        pool.adversary = self.adversary
         pool.statistics = self.books.of(name)
         pool.paused = self.operations.holds(name)
         self.pools[(name, login.user)] = pool
@@ -451,8 +457,8 @@ class Server:
                 card.database,
                 card.user,
             )
-        if self.hooks is not None:
-            arrival.wire.turn = Monitor(session, self.hooks)
+        if self.hooks is not None or self.adversary is not None:
+            arrival.wire.turn = Monitor(session, self.hooks or NO_HOOKS, self.adversary)
         self.newcomers.enter(session, pid)
         if self.draining:
             session.drain(ShuttingDown())

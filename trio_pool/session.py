@@ -275,6 +275,12 @@ class Session:
     def _resume(self) -> None:
         if not self.wire.reading and not self.leaving:
             self.wire.resume()
+        if self.pool.adversary is not None and self.backend is not None and self.relay.releasable:
+            # What the client has said since belongs to its next transaction.
+            self._release(self.backend)
+            if self.backend is None and not self.ended.is_set():
+                self.on_bytes(b"")
+            return
         try:
             proceed(self.relay)
         except ProtocolViolation as violation:
@@ -311,7 +317,7 @@ class Session:
             if ask_what_is_left(self.relay, backend.state):
                 self._send()
                 return
-            if self.relay.pins:
+            if self.relay.pins and self.pool.adversary is None:
                 self.relay.counters.kept += 1
                 return
         if not backend.wire.reading:
@@ -374,6 +380,8 @@ class Session:
             self.backend = None
             self.quiet_end = self.quiet_end or self.relay.mid_message
             clean = self.relay.releasable and not backend.wire.sending
+            if clean and self.pool.adversary is not None:
+                self.pool.adversary.over(self, backend)
             # Settings nobody has read yet go with a reset, or with the backend.
             clean = clean and (not self.relay.settings_suspect or bool(self.relay.pins))
             detach(self.relay)
@@ -400,7 +408,7 @@ class Session:
             self.pool.discard(backend)
         elif pins:
             self.pool.reset(backend, WIPE)
-        elif self.pool.session_mode or settings.server_reset_query_always:
+        elif self.pool.session_mode or self.pool.resets_always:
             self.pool.reset(backend, settings.server_reset_query)
         else:
             self.pool.give_back(backend)

@@ -232,6 +232,7 @@ class PoolStatements:
         "pin_policy",
         "asks_early",
         "sequences_matter",
+        "forgetful",
     )
 
     # Limits of what is remembered about texts.
@@ -248,6 +249,8 @@ class PoolStatements:
         self.asks_early = True
         # A client has read currval or lastval: nobody may find what others left there.
         self.sequences_matter = False
+        # What is prepared by SQL lasts for a transaction: nobody needs to know more of it.
+        self.forgetful = False
         self._count = 0
         self._harmless: set[bytes] = set()
         self.functions = Functions()

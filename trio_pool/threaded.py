@@ -16,6 +16,7 @@ import trio
 
 from trio_pool.access import Access, Address
 from trio_pool.config import Config
+from trio_pool.dependence import Dependence
 from trio_pool.hooks import Hooks
 from trio_pool.leftovers import Leftover
 from trio_pool.opened import OpenPool, Stats, config_of, sole
@@ -110,6 +111,10 @@ class ThreadedPool:
     def leftovers(self) -> tuple[Leftover, ...]:
         """What clients have open or have left: transactions, and what pins them."""
         return self._look(self._opened.leftovers)
+
+    def dependences(self) -> dict[Dependence, int]:
+        """What clients have depended on between transactions, and how often (`adversarial`)."""
+        return self._look(self._opened.dependences)
 
     def pause(self, database: str = "") -> None:
         """Lend no more backends of `database` (of any when empty); returns when all are closed,

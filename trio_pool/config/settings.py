@@ -78,6 +78,9 @@ class Settings:
     http_timeout: float = _setting("http_timeout", kinds.SECONDS)
     metrics_resolution: float = _setting("metrics_resolution", kinds.SECONDS)
     """The steps of the clock by which leases and waits are timed, while metrics are served."""
+    adversarial: bool = _setting("adversarial", kinds.FLAG)
+    """Let nothing of a session outlive a transaction, and report what was lost."""
+    adversarial_keeps: tuple[str, ...] = _setting("adversarial_keeps", kinds.NAMES)
     max_packet_size: int = _setting("max_packet_size", kinds.NUMBER)
 
     auth_type: AuthType = _setting("auth_type", kinds.AUTH_TYPE)

@@ -177,6 +177,11 @@ _LOW_LEVEL: Final = (
     _later("max_packet_size", kinds.NUMBER, "2147483647"),
     _never("sbuf_loopcnt", kinds.NUMBER, "5"),
 )
+# What the usual poolers carry to the next backend.
+_KEEPS: Final = (
+    "prepared, application_name, client_encoding, DateStyle, IntervalStyle, "
+    "standard_conforming_strings, TimeZone"
+)
 _OURS: Final = (
     _now("max_client_prepared_bytes", kinds.NUMBER, "16777216"),
     _now("pin_policy", kinds.PIN_POLICY, "pin"),
@@ -186,6 +191,8 @@ _OURS: Final = (
     _now("http_max_request_bytes", kinds.NUMBER, "16384"),
     _now("http_timeout", kinds.SECONDS, "15"),
     _now("metrics_resolution", kinds.SECONDS, "0.01", reloadable=False),
+    _now("adversarial", kinds.FLAG, "0", reloadable=False),
+    _now("adversarial_keeps", kinds.NAMES, _KEEPS, reloadable=False),
 )
 
 SETTINGS: Final[Mapping[str, Setting]] = {

@@ -63,7 +63,7 @@ class PlannedQuery(Effect):
                 continue
             if not deed.done:
                 leave_stand_in(self.backend, deed)
-            elif deed.prepares:
+            elif deed.prepares and not self.relay.pool.forgetful:
                 self.relay.unasked += (deed,)
         if self.backend.pipeline.status == TransactionStatus.IDLE:
             ask_about_prepared(self.relay, self.backend)

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from trio_pool.config import Settings
 from trio_pool.dependence import PREPARED, SETTING, Dependence, Dependences, text_that_set
 from trio_pool.monitor import Monitor, monitor_of
 from trio_pool.pins import ASKED_ABOUT, KINDS, shortened
@@ -27,6 +28,11 @@ log = logging.getLogger(__name__)
 
 # The word of `adversarial_keeps` that is no setting.
 _PREPARED_FOLLOW: Final = "prepared"
+
+
+def adversary_of(settings: Settings) -> Adversary | None:
+    """The one of a pooler with these settings; None where nobody asked for it."""
+    return Adversary(settings.adversarial_keeps) if settings.adversarial else None
 
 
 class Adversary:

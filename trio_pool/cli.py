@@ -16,13 +16,14 @@ from typing import Final
 
 from protocol import form
 
-COMMANDS: Final = ("run", "demo", "check", "migrate", "conform")
+COMMANDS: Final = ("run", "exec", "demo", "check", "migrate", "conform")
 
 _EXAMPLES: Final = """\
 examples:
   trio-pool postgresql://user:password@host/db     a pool on 127.0.0.1:6432, no file needed
   trio-pool pgbouncer.ini                          what PgBouncer would do with this file
   trio-pool --from-environment                     what an image of PgBouncer would do
+  trio-pool exec URL -- pytest                     a command with a pool under it
   trio-pool demo                                   PostgreSQL, a pool, and the proof, right here
   trio-pool conform --direct URL --via URL         does a pooler show what the server shows
 """
@@ -36,7 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if words[0] not in (*COMMANDS, "-h", "--help", "-V", "--version"):
         words.insert(0, "run")
-    options = _parser().parse_args(words)
+    program: list[str] = []
+    if words[0] == "exec" and "--" in words:
+        middle = words.index("--")
+        words, program = words[:middle], words[middle + 1 :]
+    parser = _parser()
+    options = parser.parse_args(words)
+    if options.command == "exec":
+        if not program:
+            parser.error("exec: say which command after two dashes: trio-pool exec URL -- COMMAND")
+        return _exec(options.target, options.set, options.adversarial, program)
     if options.command == "demo":
         return _demo(options.postgres, options.port, options.once)
     if options.command == "check":
@@ -58,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-V", "--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands.add_parser("run", help="serve a URL or an ini file (needs no word `run`)"))
+    _add_exec(commands.add_parser("exec", help="run a command with a pool under it"))
     _add_demo(commands.add_parser("demo", help="show it at work with a PostgreSQL of its own"))
     _add_check(commands.add_parser("check", help="say what is wrong with an ini file, and where"))
     migrate = commands.add_parser("migrate", help="say what becomes of a pgbouncer.ini here")
@@ -97,6 +108,21 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--reboot",
         action="store_true",
         help="take over the listening sockets of the process that runs with this file",
+    )
+
+
+def _add_exec(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "trio-pool exec [-s NAME=VALUE] [--adversarial] URL|FILE -- COMMAND ..."
+    parser.description = (
+        "Run a command that finds a pool in DATABASE_URL, PGHOST, PGPORT, PGUSER, PGPASSWORD and "
+        "PGDATABASE. Its exit status is passed on, and signals are passed to it."
+    )
+    parser.add_argument("target", metavar="URL|FILE", help="a connection URL or a pgbouncer.ini")
+    parser.add_argument("-s", "--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--adversarial",
+        action="store_true",
+        help="keep nothing of a session; report what the command depended on, and fail then",
     )
 
 
@@ -157,6 +183,12 @@ def _run(options: argparse.Namespace) -> int:
         daemon=options.daemon,
         reboot=options.reboot,
     )
+
+
+def _exec(target: str, overrides: list[str], adversarial: bool, program: list[str]) -> int:
+    from trio_pool import under
+
+    return under.run(target=target, overrides=overrides, adversarial=adversarial, program=program)
 
 
 def _demo(postgres: str | None, port: int, once: bool) -> int:

@@ -21,6 +21,7 @@ from trio_pool.dependence import Dependence
 from trio_pool.hooks import Hooks
 from trio_pool.leftovers import Leftover, leftovers
 from trio_pool.relay import Counters
+from trio_pool.session import Session
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,8 @@ class Stats:
     idle_backends: int
     pinned: int
     """Clients that keep their backend between transactions, for what they left in it."""
+    unsettled: int
+    """Clients that have their answer, while the server is still asked what they have left."""
     transactions: int
     queries: int
     replays: int
@@ -132,6 +135,11 @@ def sole(group: BaseExceptionGroup[BaseException], deep: bool = False) -> BaseEx
     return sole(only, deep) if deep and isinstance(only, BaseExceptionGroup) else only
 
 
+def _is_asked_about(session: Session) -> bool:
+    pipeline = None if session.backend is None else session.backend.state.pipeline
+    return pipeline is not None and bool(pipeline.owed) and pipeline.fresh
+
+
 def dependences(serving: server.Server) -> dict[Dependence, int]:
     """A copy of what an adversarial pooler has found so far. Call it where the pooler runs."""
     return {} if serving.adversary is None else dict(serving.adversary.found.counts)
@@ -148,6 +156,7 @@ def stats_of(serving: server.Server) -> Stats:
         backends=sum(len(pool.backends) for pool in pools),
         idle_backends=sum(len(pool.idle) + len(pool.unchecked) for pool in pools),
         pinned=len(pinned),
+        unsettled=sum(_is_asked_about(session) for session in serving.sessions.values()),
         transactions=counters.transactions,
         queries=counters.queries,
         replays=counters.replays,

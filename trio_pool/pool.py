@@ -22,7 +22,7 @@ from trio_pool.credentials import ServerLogin
 from trio_pool.errand import Answer, Errand
 from trio_pool.errors import ConfigurationChanged, Ending, SessionFailed
 from trio_pool.metrics import Statistics
-from trio_pool.pins import PinPolicy
+from trio_pool.pins import PIN_EVERYTHING, PinPolicy
 from trio_pool.settings import Environments
 from trio_pool.statements import PoolStatements
 from trio_pool.tls_settings import NO_ENCRYPTION
@@ -35,6 +35,11 @@ log = logging.getLogger(__name__)
 
 # The first pause after a backend could not be opened; it doubles up to server_login_retry.
 _RETRY_SECONDS = 0.1
+
+
+def pin_policy_of(settings: Settings) -> PinPolicy:
+    """What is configured; an adversary wants to hear of everything that is left."""
+    return PIN_EVERYTHING if settings.adversarial else PinPolicy.of(settings.pin_policy)
 
 
 class Caps:
@@ -72,7 +77,7 @@ class Pool:
         self.adopt(limits, settings)
         self.login = login
         self.statements_max = settings.max_prepared_statements
-        self.statements = PoolStatements(secrets.token_hex(8), PinPolicy.of(settings.pin_policy))
+        self.statements = PoolStatements(secrets.token_hex(8), pin_policy_of(settings))
         self.statements.asks_early = not self.session_mode
         self.statements.forgetful = settings.adversarial
         self.environments = Environments()

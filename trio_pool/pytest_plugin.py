@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Settings = dict[str, str | float]
 
 _ENVIRONMENT = "TRIO_POOL_TEST_POSTGRES"
+_FAIL = "fail"
+_REPORT = "report"
+# What a test depended on, in its report; so it comes back from the workers of xdist as well.
+_PROPERTY = "trio_pool_dependence"
 _POOLS: pytest.StashKey[Pools] = pytest.StashKey()
 
 
@@ -34,6 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="fail tests that leave an open transaction, a pin or a lock",
     )
+    group.addoption(
+        "--trio-pool-adversarial",
+        nargs="?",
+        const=_FAIL,
+        choices=(_FAIL, _REPORT),
+        help="keep nothing of a session from one transaction to the next; fail the tests that "
+        "depend on it, or only report them",
+    )
+    parser.addini("trio_pool_adversarial", "fail or report, as the option", default="")
     parser.addini("trio_pool_postgres", f"the server to test with: {choices}", default="")
     parser.addini("trio_pool_settings", "settings of the pool: name = value", type="linelist")
     parser.addini("trio_pool_strict", "as --trio-pool-strict", type="bool", default=False)
@@ -41,22 +54,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch every test, if that is wanted."""
-    if _wants(config, "strict"):
+    adversarial = _adversarial(config)
+    if adversarial not in ("", _FAIL, _REPORT):
+        raise pytest.UsageError(f"trio_pool_adversarial = {adversarial}: expected fail or report")
+    if _is_strict(config) or adversarial:
         config.pluginmanager.register(_EveryTest(), "trio_pool_every_test")
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """With -v: where the server came from."""
+    """What tests depended on, where it is only reported; with -v where the server came from."""
+    if _adversarial(config) == _REPORT:
+        _summarize(terminalreporter)
     pools = config.stash.get(_POOLS, None)
     if pools is not None and config.get_verbosity() > 0:
         terminalreporter.write_line(f"trio_pool: PostgreSQL is {pools.how}")
 
 
-def _wants(config: pytest.Config, name: str) -> bool:
-    given = config.getoption(f"trio_pool_{name}")
-    return bool(config.getini(f"trio_pool_{name}") if given is None else given)
+def _summarize(terminalreporter: pytest.TerminalReporter) -> None:
+    found: dict[str, list[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for done in reports:
+            if getattr(done, "when", "") == "teardown":
+                for name, value in done.user_properties:
+                    if name == _PROPERTY:
+                        found.setdefault(str(value), []).append(done.nodeid)
+    if found:
+        terminalreporter.section("trio_pool: what does not survive transaction pooling")
+    for line, tests in found.items():
+        more = f" and {len(tests) - 1} more" if len(tests) > 1 else ""
+        terminalreporter.write_line(f"{line}\n    {tests[0]}{more}")
+
+
+def _is_strict(config: pytest.Config) -> bool:
+    given = config.getoption("trio_pool_strict")
+    return bool(config.getini("trio_pool_strict") if given is None else given)
+
+
+def _adversarial(config: pytest.Config) -> str:
+    """fail, report, or empty."""
+    given = config.getoption("trio_pool_adversarial") or config.getini("trio_pool_adversarial")
+    return str(given).strip().lower()
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +139,8 @@ def trio_pool_factory(
 
     pools = request.config.stash[_POOLS] = Pools()
     given = _ini_settings(request.config) | trio_pool_settings
+    if _adversarial(request.config):
+        given["adversarial"] = 1
 
     def start(server: object, hooks: Hooks | None = None, **settings: str | float) -> ThreadedPool:
         pools.how = pools.how or str(getattr(server, "how", "of the suite's own"))
@@ -123,7 +164,7 @@ def trio_pool(trio_pool_factory: StartPool, trio_pool_postgres: object) -> Threa
 @pytest.fixture
 def trio_pool_strict(request: pytest.FixtureRequest, trio_pool: ThreadedPool) -> Iterator[None]:
     """Fail the test that leaves an open transaction, a pin or a lock at the pool."""
-    yield from _watched(request)
+    yield from _watched(request, strict=True)
 
 
 class _EveryTest:
@@ -138,17 +179,26 @@ class _EveryTest:
                 return
         else:
             request.getfixturevalue("trio_pool_factory")
-        yield from _watched(request)
+        yield from _watched(request, _is_strict(request.config))
 
 
-def _watched(request: pytest.FixtureRequest) -> Iterator[None]:
-    from trio_pool.testing.watch import Watch, report
+def _watched(request: pytest.FixtureRequest, strict: bool) -> Iterator[None]:
+    from trio_pool.dependence import line
+    from trio_pool.testing.watch import Watch, of_dependences, of_leftovers
 
     watch = Watch(request.config.stash[_POOLS].running)
     yield
-    left = watch.leftovers()
+    complaints = []
+    left = watch.leftovers() if strict else []
     if left:
-        pytest.fail(report(left), pytrace=False)
+        complaints.append(of_leftovers(left))
+    found = watch.dependences()
+    if found and _adversarial(request.config) == _FAIL:
+        complaints.append(of_dependences(found))
+    for one in found:
+        request.node.user_properties.append((_PROPERTY, f"{one.kind}: {line(one, 1).strip()}"))
+    if complaints:
+        pytest.fail("\n".join(complaints), pytrace=False)
 
 
 def _ini_settings(config: pytest.Config) -> Settings:

@@ -33,7 +33,7 @@ from trio_pool.admin.desk import attend as attend_console
 from trio_pool.admin.operations import Operations
 from trio_pool.admin.signals import obey_signals
 from trio_pool.admin.statistics import Books, keep_books
-from trio_pool.adversary import Adversary
+from trio_pool.adversary import adversary_of
 from trio_pool.cancel import Target, aim, insist, shoot
 from trio_pool.card import Card, Cards
 from trio_pool.conduct import Hasher
@@ -110,10 +110,7 @@ class Server:
         self.config = config
         # What the embedding program wants to be called for; None: nothing.
         self.hooks = hooks
-        # Who lets nothing outlive a transaction, where that is configured.
-        self.adversary: Adversary | None = None
-        if config.settings.adversarial:
-            self.adversary = Adversary(config.settings.adversarial_keeps)
+        self.adversary = adversary_of(config.settings)
         self.origin = origin or Origin()
         self.listeners: list[socket.socket] = []
         # Another process serves in our place: the socket files are its own.

@@ -252,7 +252,7 @@ class Session:
             return
         if relay.resume:
             self._resume()
-            if self.ended.is_set():
+            if self.backend is not backend:
                 return
         if relay.to_client or relay.to_server:
             self._send()

@@ -179,6 +179,66 @@ def test_one_strict_test_is_a_fixture_away(tmp_path: Path, postgres: LocalServer
     assert "ERROR at teardown of test_strict" in outcome.said
 
 
+ADVERSARIAL = """
+import psycopg, pytest
+
+@pytest.fixture(scope="session")
+def client(trio_pool):
+    with psycopg.connect(trio_pool.url, autocommit=True) as client:
+        yield client
+
+def test_depends(client):
+    client.execute("set search_path = nowhere")
+
+def test_fails_by_itself(client):
+    client.execute("create temporary table cart (item int)")
+    client.execute("insert into cart values (1)")
+
+def test_is_fit_for_pooling(client):
+    with client.transaction():
+        client.execute("set local search_path = nowhere")
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_depends_twice(client, number):
+    client.execute("listen news")
+"""
+
+
+def test_an_adversarial_suite_fails_what_depends_on_sessions(
+    tmp_path: Path, postgres: LocalServer
+) -> None:
+    ini = "[pytest]\ntrio_pool_adversarial = fail\n"
+    outcome = run_suite(
+        tmp_path,
+        {"test_it.py": ADVERSARIAL, "pytest.ini": ini},
+        environment={"TRIO_POOL_TEST_POSTGRES": postgres.url()},
+    )
+
+    assert outcome.counts == {"passed": 4, "failed": 1, "error": 4}, outcome.said
+    assert 'relation "cart" does not exist' in outcome.said
+    assert "ERROR at teardown of test_is_fit" not in outcome.said
+    for blamed in ("search_path: set search_path = nowhere", "create temporary table cart"):
+        assert f"    {blamed}" in outcome.said
+    assert "instead: a connection to the server for whoever listens" in outcome.said
+
+
+def test_an_adversarial_suite_may_only_report(tmp_path: Path, postgres: LocalServer) -> None:
+    outcome = run_suite(
+        tmp_path,
+        {"test_it.py": ADVERSARIAL},
+        *("-n", "1", "--trio-pool-adversarial=report"),
+        plugins=("xdist", "trio_pool.pytest_plugin"),
+        environment={"TRIO_POOL_TEST_POSTGRES": postgres.url()},
+    )
+
+    assert outcome.counts == {"passed": 4, "failed": 1}, outcome.said
+    _, _, summary = outcome.said.partition("what does not survive transaction pooling")
+    assert (
+        "setting: search_path: set search_path = nowhere\n    test_it.py::test_depends\n" in summary
+    )
+    assert "listen: listen news\n    test_it.py::test_depends_twice[1] and 1 more" in summary
+
+
 ON_TOP = """
 import psycopg, pytest
 

@@ -19,8 +19,7 @@ from trio_pool.config.settings import check
 from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ConfigurationChanged, ServerFastClose
 from trio_pool.judges import require_judges
-from trio_pool.pins import PinPolicy
-from trio_pool.pool import Pool
+from trio_pool.pool import Pool, pin_policy_of
 from trio_pool.tls_settings import encryption_of
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
     elsewhere = elsewhere or _changed_for_servers(old, server.config)
     pool.database, pool.login, pool.encryption = database, login, server.encryption
     pool.adopt(server.config.limits(database, user), server.config.settings)
-    pool.statements.pin_policy = PinPolicy.of(pool.settings.pin_policy)
+    pool.statements.pin_policy = pin_policy_of(pool.settings)
     pool.statements.asks_early = not pool.session_mode
     if elsewhere:
         renew(server, pool)

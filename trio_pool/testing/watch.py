@@ -8,9 +8,10 @@ earlier test left, and was blamed for, does not count again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from trio_pool.dependence import Dependence, report
 from trio_pool.leftovers import Leftover
 from trio_pool.threaded import ThreadedPool
 
@@ -30,12 +31,34 @@ class Watch:
     def __init__(self, pools: Iterable[ThreadedPool]) -> None:
         self._pools = pools
         self._before = set(self._found())
+        self._known = self._depended()
 
     def _found(self) -> dict[_Key, Leftover]:
         return {
             (id(pool), left.client, left.kind): left
             for pool in list(self._pools)
             for left in pool.leftovers()
+        }
+
+    def _depended(self) -> dict[Dependence, int]:
+        together: dict[Dependence, int] = {}
+        for pool in list(self._pools):
+            for one, count in pool.dependences().items():
+                together[one] = together.get(one, 0) + count
+        return together
+
+    def dependences(self) -> dict[Dependence, int]:
+        """What the test depended on, and how often; waits until all answers are in."""
+        deadline = time.monotonic() + _WAIT_SECONDS_MAX
+        while any(pool.stats().unsettled for pool in list(self._pools)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_PAUSE_SECONDS)
+        known = self._known
+        return {
+            one: count - known.get(one, 0)
+            for one, count in self._depended().items()
+            if count > known.get(one, 0)
         }
 
     def leftovers(self) -> list[Leftover]:
@@ -53,7 +76,7 @@ class Watch:
             time.sleep(_PAUSE_SECONDS)
 
 
-def report(left: Iterable[Leftover]) -> str:
+def of_leftovers(left: Iterable[Leftover]) -> str:
     """The leftovers for a person, one in a line."""
     lines = ["this test left something behind at trio_pool:"]
     for one in left:
@@ -61,3 +84,8 @@ def report(left: Iterable[Leftover]) -> str:
         lines.append(f"  {one.kind}, user {one.user}, database {one.database}{said}")
     lines.append("Close the client, end its transaction, or take back what it has made.")
     return "\n".join(lines)
+
+
+def of_dependences(found: Mapping[Dependence, int]) -> str:
+    """The dependences for a person."""
+    return "this test depended on session state, which poolers do not keep:\n" + report(found)

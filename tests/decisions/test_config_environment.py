@@ -133,6 +133,8 @@ def test_what_an_orchestrator_says_of_a_service_is_no_setting() -> None:
     config = config_from_environment(
         {
             "DB_HOST": "db",
+            "DB_PORT": "tcp://10.0.0.2:5432",
+            "POSTGRESQL_PORT": "tcp://10.0.0.3:5432",
             "PGBOUNCER_PORT": "tcp://10.0.0.1:6432",
             "PGBOUNCER_SERVICE_HOST": "10.0.0.1",
             "PGBOUNCER_PORT_6432_TCP_ADDR": "10.0.0.1",
@@ -140,8 +142,20 @@ def test_what_an_orchestrator_says_of_a_service_is_no_setting() -> None:
     )
 
     assert config.settings.listen_port == 5432
-    assert config.databases["*"].host == "db"
+    assert (config.databases["*"].host, config.databases["*"].port) == ("db", 5432)
     assert not config.notices
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"POSTGRESQL_PORT": "tcp://10.0.0.3:5432", "POSTGRESQL_SERVICE_HOST": "10.0.0.3"},
+        {"PGBOUNCER_PORT": "tcp://10.0.0.1:6432", "PGBOUNCER_SERVICE_PORT": "6432"},
+    ],
+)
+def test_services_alone_configure_nothing(said: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="names no server"):
+        config_from_environment(said)
 
 
 def test_a_user_list_wins_over_the_environment(tmp_path: Path) -> None:

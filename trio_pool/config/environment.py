@@ -45,7 +45,7 @@ _PLACES: Final = (
     *("PGBOUNCER_SET_DATABASE_USER", "PGBOUNCER_SET_DATABASE_PASSWORD"),
 )
 _DSN: Final = re.compile(r"PGBOUNCER_DSN_(\d+)")
-# What an orchestrator says of a service that is called pgbouncer, PORT included.
+# What an orchestrator says of a service that is called pgbouncer, but for its port.
 _OF_A_SERVICE: Final = re.compile(r"PGBOUNCER_(SERVICE_.*|PORT_\d+_.*)")
 _ADDRESS: Final = re.compile(r"(tcp|udp)://")
 _FILE: Final = "_FILE"
@@ -98,15 +98,11 @@ class _Said:
         self.settings: dict[str, str] = {}
         self._places: dict[str, str] = {}
         self.dsns: dict[int, str] = {}
+        self._theirs = False
         # The prefixed ones win.
         for name in sorted(environment, key=lambda name: name.startswith(PREFIX)):
             self._take(name, environment[name])
-        theirs = [name for name in environment if name.startswith((PREFIX, "POSTGRESQL_"))]
-        self.is_bitnami = (
-            any(_is_known(name.removesuffix(_FILE)) for name in theirs)
-            and not self.get("DB_HOST")
-            and not self.urls
-        )
+        self.is_bitnami = self._theirs and not self.get("DB_HOST") and not self.urls
 
     def _take(self, name: str, text: str) -> None:
         if _is_known(name):
@@ -117,12 +113,16 @@ class _Said:
             self.notices.append(f"{name} is not understood and has no effect")
 
     def _keep(self, name: str, text: str) -> None:
+        if name.endswith("_PORT") and _ADDRESS.match(text):
+            # Said by an orchestrator of a service that is called db, postgresql or pgbouncer.
+            return
+        self._theirs = self._theirs or name.startswith((PREFIX, "POSTGRESQL_"))
         setting, dsn = _setting_of(name), _DSN.fullmatch(name)
         if dsn is not None:
             self.dsns[int(dsn[1])] = text
         elif setting is None:
             self._places[name] = text
-        elif text and not (setting == "listen_port" and _ADDRESS.match(text)):
+        elif text:
             try:
                 notice = check(setting, text)
             except ConfigError as error:

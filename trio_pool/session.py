@@ -275,9 +275,11 @@ class Session:
     def _resume(self) -> None:
         if not self.wire.reading and not self.leaving:
             self.wire.resume()
-        if self.pool.adversary is not None and self.backend is not None and self.relay.releasable:
+        backend = self.backend
+        if backend is not None and self.pool.adversary is not None and self.relay.releasable:
             # What the client has said since belongs to its next transaction.
-            self._release(self.backend)
+            # Hazard: asked of `self`, the compiler would believe that nobody takes it away.
+            self._release(backend)
             if self.backend is None and not self.ended.is_set():
                 self.on_bytes(b"")
             return

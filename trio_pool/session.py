@@ -222,6 +222,9 @@ class Session:
             self.end(ending)
             return
         self._carry_on()
+        if self.leaving:
+            # No Sync may ever come that would end the lease.
+            self._end_if_done()
 
     def heard(self, data: bytes) -> None:
         """The server sent bytes for this client."""

@@ -173,7 +173,12 @@ class Proxy:
             await target.send_all(data[:left])
             # What came before the fault arrives before it.
             await trio.testing.wait_all_tasks_blocked()
-        await self._strike(plan, link, target, data[max(left, 0) :])
+        rest = data[max(left, 0) :]
+        if self.plan is plan:
+            await self._strike(plan, link, target, rest)
+        else:
+            # Hazard: the run is over; what breaks now would break the next one.
+            await target.send_all(rest)
 
     async def _strike(self, plan: Plan, link: Link, target: trio.SocketStream, rest: bytes) -> None:
         first, plan.link = plan.link is None, link

@@ -49,6 +49,19 @@ def test_a_write_is_carried_out_although_its_client_closed_in_the_queue(
         assert holder.rows(f"select n from {table}") == [("1",)]
 
 
+def test_half_a_segment_whose_client_closed_in_the_queue_keeps_no_backend(
+    small: RunningPool,
+) -> None:
+    """It was lent the backend, and nothing ever came that would have ended the lease."""
+    with holding_the_backend(small) as holder:
+        leaver = client_of(small)
+        leaver.send(frontend.parse(b"", b"select 1"))
+        leaver.close()
+        holder.ask(frontend.query(b"commit"))
+
+        assert holder.rows("select 'served'") == [("served",)]
+
+
 def test_a_goodbye_in_the_same_breath_is_heard_after_the_answer(
     small: RunningPool, table: str
 ) -> None:

@@ -20,6 +20,7 @@ from protocol.framing import FrameReader
 from protocol.handshake import is_scram_challenge, log_in
 from trio_pool.conduct import Hasher, PeerClosed, conduct
 from trio_pool.config import FALLBACK, SETTINGS, Config, ConfigError, Database, Effect, load_config
+from trio_pool.config.exposure import exposure
 from trio_pool.credentials import server_login
 from trio_pool.judges import require_judges
 from trio_pool.opening import login_policy, open_encrypted
@@ -85,6 +86,8 @@ def examine(file: str, connect: bool) -> Report:
             report.where = ":".join(str(p) for p in (error.path, error.line) if p is not None)
         return report
     report.notices = list(config.notices)
+    exposed = exposure(config.settings)
+    report.notices += [] if exposed is None else [exposed]
     report.descriptors = descriptors_needed(config)
     for name, database in config.databases.items():
         place = f"{database.host}:{database.port}/{database.dbname}"

@@ -31,6 +31,7 @@ from trio_pool.config import (
     is_url,
 )
 from trio_pool.config import load_config as config_from_file
+from trio_pool.config.exposure import exposure
 from trio_pool.config.settings import check
 from trio_pool.daemon import Background, detach
 from trio_pool.judges import require_judges
@@ -181,7 +182,7 @@ def _prepare(config: Config, quiet: bool, verbose: int, account: str | None) -> 
     require_judges(config)
     set_up_logging(settings.logfile, verbose or settings.verbose, quiet, syslog_of(settings))
     # Why before the account changes: the hard limit of root may be higher.
-    warning = ensure_descriptors(descriptors_needed(config))
+    scarcity = ensure_descriptors(descriptors_needed(config))
     log.info("trio-pool %s, %s", importlib.metadata.version("trio-pool"), form.description())
     account = account or settings.user
     if account:
@@ -191,8 +192,9 @@ def _prepare(config: Config, quiet: bool, verbose: int, account: str | None) -> 
             raise ConfigError(f"there is no account {account!r} on this system") from None
     for notice in config.notices:
         log.info("%s", notice)
-    if warning is not None:
-        log.warning("%s", warning)
+    for warning in (scarcity, exposure(settings)):
+        if warning is not None:
+            log.warning("%s", warning)
 
 
 @attrs.frozen

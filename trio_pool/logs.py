@@ -47,7 +47,7 @@ def set_up_logging(logfile: str, verbose: int, quiet: bool, besides: Target | No
     if not quiet and sys.stderr is not None:
         targets.append(_Descriptor(sys.stderr.fileno()))
     handler = Outbox(targets) if targets else logging.NullHandler()
-    handler.setFormatter(_Lines())
+    handler.setFormatter(formatter())
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True
     )
@@ -208,6 +208,20 @@ class _File:
             self._handler.close()
 
 
+def formatter() -> logging.Formatter:
+    """What makes a line of a record."""
+    return _Lines()
+
+
+def _on_one_line(text: str) -> str:
+    """`text` with its control characters written out: a client may have chosen a part of it, and
+    must not begin a line of its own, nor speak to the terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() else repr(c)[1:-1] for c in text])
+
+
 class _Lines(logging.Formatter):
     """`2026-01-31 12:00:00.123 UTC [4711] LOG text`."""
 
@@ -222,7 +236,7 @@ class _Lines(logging.Formatter):
         second = int(record.created)
         if second != self._second:
             self._renew(second)
-        record.message = record.getMessage()
+        record.message = _on_one_line(record.getMessage())
         level = _LEVELS.get(record.levelno, record.levelname)
         return "".join(
             (

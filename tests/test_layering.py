@@ -38,6 +38,8 @@ DECISIONS = (
     "trio_pool.relay",
     "trio_pool.settings",
     "trio_pool.statements",
+    "trio_pool.terminal.completion",
+    "trio_pool.terminal.layout",
     "trio_pool.web.exposition",
 )
 # The only modules that hold a socket or reach below Trio's usual surface. The embedded

@@ -16,8 +16,10 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
                 lookup judges pam ldap peers admin/ conform/ web/
+                terminal/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
-                access dependence overheard web.exposition
+                access dependence overheard web.exposition terminal.layout
+                terminal.completion
     protocol/   a package of its own: PostgreSQL's messages, no I/O
 
 Laws, each kept where it binds:

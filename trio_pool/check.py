@@ -155,13 +155,16 @@ def _lines(report: Report) -> list[str]:
     return lines
 
 
-def migrate(file: str) -> int:
+def migrate(file: str, *, as_json: bool = False) -> int:
     """Say what becomes of each setting of a file of PgBouncer's; the exit status."""
     try:
         config = load_config(file)
     except ConfigError as error:
         print(f"trio-pool: {error}", file=sys.stderr)
         return 1
+    if as_json:
+        print(json.dumps(_fates(file, config), indent=2))
+        return 0
     groups: dict[str, list[str]] = {"in effect": [], "not yet": [], "ignored": []}
     words = {Effect.NOW: "in effect", Effect.NOT_YET: "not yet", Effect.NEVER: "ignored"}
     for name, text in sorted(config.settings.texts.items()):
@@ -173,3 +176,12 @@ def migrate(file: str) -> int:
             print(line)
     print(f"start it with: trio-pool {file}")
     return 0
+
+
+def _fates(file: str, config: Config) -> dict[str, object]:
+    settings = [
+        {"name": name, "value": text, "here": SETTINGS[name].effect.value}
+        for name, text in sorted(config.settings.texts.items())
+    ]
+    counts = {"databases": len(config.databases), "users": len(config.users)}
+    return {"file": file, **counts, "settings": settings}

@@ -8,15 +8,17 @@ went well, 1 when something failed and was explained, 2 when the command line ma
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn
 
 from protocol import form
+from trio_pool.terminal import flags
 
-COMMANDS: Final = ("run", "exec", "demo", "check", "migrate", "conform")
+COMMANDS: Final = (
+    *("run", "exec", "demo", "check", "migrate", "conform", "top", "console", "hash", "completion"),
+)
 
 _EXAMPLES: Final = """\
 examples:
@@ -26,6 +28,7 @@ examples:
   trio-pool exec URL -- pytest                     a command with a pool under it
   trio-pool demo                                   PostgreSQL, a pool, and the proof, right here
   trio-pool conform --direct URL --via URL         does a pooler show what the server shows
+  trio-pool top postgresql://admin@host:6432       how a pooler is doing, PgBouncer too
 """
 
 
@@ -43,19 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words, program = words[:middle], words[middle + 1 :]
     parser = _parser()
     options = parser.parse_args(words)
-    if options.command == "exec":
-        if not program:
-            parser.error("exec: say which command after two dashes: trio-pool exec URL -- COMMAND")
-        return _exec(options.target, options.set, options.adversarial, program)
-    if options.command == "demo":
-        return _demo(options.postgres, options.port, options.once)
-    if options.command == "check":
-        return _check(options.file, options.connect, options.json)
-    if options.command == "migrate":
-        return _migrate(options.file)
-    if options.command == "conform":
-        return _conform(options)
-    return _run(options)
+    options.program = program
+    if options.command == "exec" and not program:
+        parser.error("exec: say which command after two dashes: trio-pool exec URL -- COMMAND")
+    return _CARRIED_OUT_BY[options.command](options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-V", "--version", action="version", version=_version())
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_run(commands.add_parser("run", help="serve a URL or an ini file (needs no word `run`)"))
     _add_exec(commands.add_parser("exec", help="run a command with a pool under it"))
@@ -73,7 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(commands.add_parser("check", help="say what is wrong with an ini file, and where"))
     migrate = commands.add_parser("migrate", help="say what becomes of a pgbouncer.ini here")
     migrate.add_argument("file", metavar="FILE", help="a pgbouncer.ini")
+    migrate.add_argument("--json", action="store_true", help="print the report as JSON")
     _add_conform(commands.add_parser("conform", help="compare a pooler with the server behind it"))
+    flags.add_top(commands.add_parser("top", help="how a pooler is doing, live"))
+    flags.add_console(commands.add_parser("console", help="a shell over a pooler's admin console"))
+    flags.add_hash(commands.add_parser("hash", help="the line of a user list for a password"))
+    flags.add_completion(commands.add_parser("completion", help="a script that completes commands"))
     return parser
 
 
@@ -99,7 +98,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="no log on the terminal")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="log more")
     parser.add_argument("-u", "--user", metavar="USERNAME", help="run as this account (from root)")
-    parser.add_argument("-V", "--version", action="version", version=_version())
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="which version this is")
     parser.add_argument(
         "-d", "--daemon", action="store_true", help="go into the background once it listens"
     )
@@ -159,8 +158,21 @@ def _add_conform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--examples", type=int, metavar="N", help="how many random scripts")
 
 
-def _version() -> str:
-    return f"trio-pool {importlib.metadata.version('trio-pool')} ({form.description()})"
+class _Version(argparse.Action):
+    """Asks for the version only when it is wanted: that takes longer than all the rest."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> NoReturn:
+        import importlib.metadata
+
+        number = importlib.metadata.version("trio-pool")
+        sys.stdout.write(f"trio-pool {number} ({form.description()})\n")
+        parser.exit()
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -185,28 +197,61 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def _exec(target: str, overrides: list[str], adversarial: bool, program: list[str]) -> int:
+def _exec(options: argparse.Namespace) -> int:
     from trio_pool import under
 
-    return under.run(target=target, overrides=overrides, adversarial=adversarial, program=program)
+    return under.run(
+        target=options.target,
+        overrides=options.set,
+        adversarial=options.adversarial,
+        program=options.program,
+    )
 
 
-def _demo(postgres: str | None, port: int, once: bool) -> int:
+def _demo(options: argparse.Namespace) -> int:
     from trio_pool import demo
 
-    return demo.run(postgres=postgres, port=port, once=once)
+    return demo.run(postgres=options.postgres, port=options.port, once=options.once)
 
 
-def _check(file: str, connect: bool, as_json: bool) -> int:
+def _check(options: argparse.Namespace) -> int:
     from trio_pool import check
 
-    return check.check(file, connect=connect, as_json=as_json)
+    return check.check(options.file, connect=options.connect, as_json=options.json)
 
 
-def _migrate(file: str) -> int:
+def _migrate(options: argparse.Namespace) -> int:
     from trio_pool import check
 
-    return check.migrate(file)
+    return check.migrate(options.file, as_json=options.json)
+
+
+def _top(options: argparse.Namespace) -> int:
+    from trio_pool.terminal import top
+
+    return top.run(top.Options(options.url, options.once, options.json, options.seconds))
+
+
+def _console(options: argparse.Namespace) -> int:
+    from trio_pool.terminal import console
+
+    return console.run(console.Options(options.url, options.say, options.json))
+
+
+def _hash(options: argparse.Namespace) -> int:
+    from trio_pool.terminal import password
+
+    return password.run(
+        user=options.user, md5=options.md5, iterations=options.iterations, as_json=options.json
+    )
+
+
+def _complete(options: argparse.Namespace) -> int:
+    from trio_pool.terminal.completion import SHELLS, Word
+
+    words = [Word(name, *described) for name, described in flags.described(_parser()).items()]
+    sys.stdout.write(SHELLS[options.shell](words))
+    return 0
 
 
 def _conform(options: argparse.Namespace) -> int:
@@ -214,3 +259,17 @@ def _conform(options: argparse.Namespace) -> int:
 
     names = ("direct", "via", "level", "recorded", "random", "only", "json", "seed", "examples")
     return command.run(command.Options(**{name: getattr(options, name) for name in names}))
+
+
+_CARRIED_OUT_BY: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
+    "check": _check,
+    "completion": _complete,
+    "conform": _conform,
+    "console": _console,
+    "demo": _demo,
+    "exec": _exec,
+    "hash": _hash,
+    "migrate": _migrate,
+    "run": _run,
+    "top": _top,
+}

@@ -18,7 +18,7 @@ START_SECONDS_MAX = 20.0
 
 
 @contextlib.contextmanager
-def running_pgbouncer(postgres: LocalServer) -> Iterator[int]:
+def running_pgbouncer(postgres: LocalServer, admin_users: str = "") -> Iterator[int]:
     """The port of a PgBouncer in transaction mode that serves every database."""
     program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
     if program is None:
@@ -36,7 +36,7 @@ def running_pgbouncer(postgres: LocalServer) -> Iterator[int]:
             f"[databases]\n* = host={postgres.host} port={postgres.port}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = plain\nauth_file = {users}\npool_mode = transaction\n"
-            "default_pool_size = 20\n"
+            f"default_pool_size = 20\nadmin_users = {admin_users}\n"
         )
         free.close()
         with (directory / "log").open("wb") as log:

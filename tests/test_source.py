@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # What is imported by others, or is a program of its own, is typed without exception.
-TYPED = ("protocol", "trio_pool", "fuzz", "tests/benchmarks", "tests/faults", "tests/bank")
+PROGRAMS = ("bank", "benchmarks", "faults", "mutations", "soak")
+TYPED = ("protocol", "trio_pool", "fuzz", *(f"tests/{name}" for name in PROGRAMS))
 
 
 def run(*command: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from protocol import frontend
@@ -60,6 +62,21 @@ def test_half_a_segment_whose_client_closed_in_the_queue_keeps_no_backend(
         holder.ask(frontend.query(b"commit"))
 
         assert holder.rows("select 'served'") == [("served",)]
+
+
+def test_the_answer_to_a_client_that_was_reset_is_nobody_elses(small: RunningPool) -> None:
+    with client_of(small) as other:
+        other.rows("select 1")
+        (pool,) = small.serving.server.pools.values()
+        leaver = client_of(small)
+        leaver.send(frontend.query(b"select 'of the leaver' from pg_sleep(1)"))
+        deadline = time.monotonic() + 30
+        while pool.idle:
+            assert time.monotonic() < deadline
+        leaver.reset()
+
+        for number in range(3):
+            assert other.rows(f"select 'own {number}'") == [(f"own {number}",)]
 
 
 def test_a_goodbye_in_the_same_breath_is_heard_after_the_answer(

@@ -54,6 +54,14 @@ LENGTH_MAX: Final[list[int]] = [
 ]
 
 
+def length_limits(bytes_max: int, refused: tuple[int, ...] = ()) -> list[int]:
+    """The same for whoever allows less: no message above `bytes_max`, and none of these tags."""
+    lower = [min(length, bytes_max) for length in LENGTH_MAX]
+    for tag in refused:
+        lower[tag] = 0
+    return lower
+
+
 def check_frontend_header(tag: int, length: int) -> None:
     """Refuse a header no PostgreSQL server would accept.
 

@@ -53,6 +53,7 @@ NEAR_THE_METAL = (
     "trio_pool.conform.client",
     "trio_pool.embedded.cluster",
     "trio_pool.handover",
+    "trio_pool.resolver",
     "trio_pool.syslog",
     "trio_pool.systemd",
     "trio_pool.takeover",

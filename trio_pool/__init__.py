@@ -15,7 +15,7 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 pytest_plugin testing/
                 server listener login card trial newcomers farewell session pool backend errand
                 opening conduct cancel passage passages janitor wire switchboard tls tls_settings
-                lookup judges pam ldap peers admin/ conform/ web/
+                lookup judges pam ldap resolver offenders peers admin/ conform/ web/
                 terminal/
     decisions   relay/ statements settings config/ console/ credentials errors metrics
                 access dependence overheard web.exposition terminal.layout

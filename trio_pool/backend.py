@@ -18,7 +18,7 @@ from trio_pool.errors import BackendLost, Ending
 from trio_pool.relay import BackendState
 from trio_pool.settings import BackendSettings
 from trio_pool.switchboard import Switchboard
-from trio_pool.wire import Socket, Wire
+from trio_pool.wire import Socket, Wire, endpoints
 
 if TYPE_CHECKING:
     from trio_pool.pool import Pool
@@ -63,6 +63,9 @@ class Backend:
         "expires_at",
         "idle_since",
         "held_since",
+        "again_since",
+        "busy_since",
+        "resting_since",
         "cancels",
         "settling",
     )
@@ -89,10 +92,22 @@ class Backend:
         self.live_for(pool.limits.server_lifetime)
         self.idle_since = now
         self.held_since = now
+        # When a client that keeps it began its present transaction; before `held_since`: the first.
+        self.again_since = now
+        # By the sweeps' clock: when the present query came, and when the last one ended that
+        # left a transaction open. 0.0: there is none.
+        self.busy_since = 0.0
+        self.resting_since = 0.0
         # Cancel requests on their way to this backend: it must not change hands meanwhile.
         self.cancels = 0
         self.settling = False
         self.wire = Wire(sock, switchboard, self)
+
+    @property
+    def server_address(self) -> str:
+        """Where its server really is; empty over a unix socket, and once it is gone."""
+        host = endpoints(self.wire.sock)[0][0]
+        return "" if host == "unix" else host
 
     def live_for(self, lifetime: float) -> None:
         """It is to be closed `lifetime` seconds after it was opened; 0: never."""

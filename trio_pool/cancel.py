@@ -99,19 +99,24 @@ async def shoot(backend: Backend, seconds_max: float) -> None:
     pool = backend.pool
     certain = False
     try:
-        certain = await interrupt(pool, backend.address, backend.pid, backend.key, seconds_max)
+        certain = await interrupt(
+            pool, backend.address, backend.pid, backend.key, seconds_max, backend.server_address
+        )
     finally:
         pool.settle(backend, certain)
 
 
 async def interrupt(
-    pool: Pool, address: tuple[str, int], pid: int, key: bytes, seconds_max: float
+    pool: Pool, address: tuple[str, int], pid: int, key: bytes, seconds_max: float, at: str = ""
 ) -> bool:
-    """Ask a server of `pool` to interrupt one of its processes; whether it has acted on it."""
+    """Ask a server of `pool` to interrupt one of its processes; whether it has acted on it.
+
+    `at` is the very address that the process was reached at, where that is known.
+    """
     try:
         # Why shielded: see `Server._shoot`.
         with trio.move_on_after(seconds_max or _WAIT_SECONDS, shield=True):
-            stream = await connect_to(address, pool.settings, pool.encryption)
+            stream = await connect_to(address, pool.settings, pool.encryption, at=at)
             async with stream:
                 await stream.send_all(cancel_request(pid, key))
                 # The server closes once it has sent its signal.

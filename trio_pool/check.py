@@ -165,10 +165,13 @@ def migrate(file: str, *, as_json: bool = False) -> int:
     if as_json:
         print(json.dumps(_fates(file, config), indent=2))
         return 0
-    groups: dict[str, list[str]] = {"in effect": [], "not yet": [], "ignored": []}
-    words = {Effect.NOW: "in effect", Effect.NOT_YET: "not yet", Effect.NEVER: "ignored"}
+    groups: dict[str, list[str]] = {"in effect": [], "ignored": []}
     for name, text in sorted(config.settings.texts.items()):
-        groups[words[SETTINGS[name].effect]].append(f"  {name} = {text}")
+        setting = SETTINGS[name]
+        if setting.effect is Effect.NOW:
+            groups["in effect"].append(f"  {name} = {text}")
+        else:
+            groups["ignored"].append(f"  {name} = {text}: {setting.reason}")
     print(f"{len(config.databases)} databases and {len(config.users)} users are taken as they are")
     for group, lines in groups.items():
         print(f"{group}: {len(lines)}")

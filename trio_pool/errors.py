@@ -92,6 +92,14 @@ class ClientsExceeded(Ending):
         )
 
 
+class LoginsExceeded(Ending):
+    """Too many logins from one address have failed lately."""
+
+    sqlstate = "53300"
+    message = "too many failed logins from this address (max_login_failures)"
+    hint = "Wait a minute, and see which program has a wrong password; the log names its logins."
+
+
 class QueryWaitTimeout(Ending):
     """No backend became free in time."""
 

@@ -103,8 +103,9 @@ def _hurry(pool: Pool, errand: Errand, seconds: float) -> None:
 def _check(session: Session, backend: Backend, now: float) -> None:
     """Everything that time does to a client that holds a backend; all of it is off by default."""
     limits = session.pool.limits
-    if 0 < limits.transaction_timeout <= now - backend.held_since:
-        if not session.pool.session_mode and not session.relay.releasable:
+    began = max(backend.held_since, backend.again_since)
+    if 0 < limits.transaction_timeout <= now - began:
+        if not session.relay.releasable:
             session.end(TransactionTimeout())
             return
     held = now - session.active_at

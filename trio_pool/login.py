@@ -42,6 +42,7 @@ from trio_pool.credentials import SecretLookup, method_of, secret_lookup
 from trio_pool.errors import (
     ClientLoginTimeout,
     Ending,
+    LoginsExceeded,
     NoSuchDatabase,
     SessionFailed,
     TlsRequired,
@@ -272,6 +273,8 @@ class Login:
         card, server = self._said, self._server
         if server.clients > server.config.settings.max_client_conn and not card.at_console:
             raise TooManyClients()
+        if server.config.settings.max_login_failures:
+            self._refuse_offender()
         self._check_encryption()
         if card.message.replication is not Replication.NONE and card.at_console:
             raise UnsupportedReplication()
@@ -596,7 +599,22 @@ class Login:
             self._dismiss(fatal(why.code, why.text, why.advice))
         else:
             log.log(level, "login refused: %s", why.message)
+            if isinstance(why, AuthenticationRefused):
+                self._note_offence()
             self._dismiss(fatal(why.sqlstate, why.message, why.hint))
+
+    def _refuse_offender(self) -> None:
+        """Raises LoginsExceeded when too many logins from this address have failed."""
+        sock, limit = self.wire.sock, self._server.config.settings.max_login_failures
+        (address, _), _ = endpoints(sock)
+        if not is_local(sock):
+            if self._server.offenders.are_too_many(address, limit, trio.current_time()):
+                raise LoginsExceeded()
+
+    def _note_offence(self) -> None:
+        sock, limit = self.wire.sock, self._server.config.settings.max_login_failures
+        if limit and not self.wire.closed and not is_local(sock):
+            self._server.offenders.count(endpoints(sock)[0][0], limit, trio.current_time())
 
     def _dismiss(self, words: bytes) -> None:
         """Leave the rest to a task: the client may take its time to read why."""

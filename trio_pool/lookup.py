@@ -28,6 +28,7 @@ from trio_pool.config import Settings
 from trio_pool.credentials import SecretLookup
 from trio_pool.errors import LookupFailed
 from trio_pool.opening import login_policy, open_encrypted
+from trio_pool.resolver import Resolver
 from trio_pool.tls_settings import Encryption
 
 log = logging.getLogger(__name__)
@@ -87,8 +88,9 @@ class _Asker:
 class Lookups:
     """Asks servers for secrets; a few at a time, over connections that are kept."""
 
-    def __init__(self, hasher: Hasher) -> None:
+    def __init__(self, hasher: Hasher, resolver: Resolver) -> None:
         self._hasher = hasher
+        self._resolver = resolver
         self._limiter = trio.CapacityLimiter(_ASKED_AT_ONCE)
         self._kept: dict[SecretLookup, list[_Asker]] = {}
 
@@ -160,7 +162,9 @@ class Lookups:
     async def _open(
         self, lookup: SecretLookup, settings: Settings, encryption: Encryption
     ) -> _Asker:
-        stream, _ = await open_encrypted(lookup.database, settings, encryption)
+        stream, _ = await open_encrypted(
+            lookup.database, settings, encryption, resolver=self._resolver
+        )
         reader = FrameReader(_MESSAGE_BYTES_MAX)
         exchange = log_in(
             lookup.login.credentials(),

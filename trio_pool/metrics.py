@@ -87,11 +87,15 @@ class Statistics:
     """Everything that is counted of one database; `counters` is what its relays count."""
 
     __slots__ = (
-        *("counters", "lease_seconds", "wait_seconds", "leases", "waits", "received", "sent"),
+        *("counters", "query_seconds", "idle_seconds", "lease_seconds", "wait_seconds"),
+        *("leases", "waits", "received", "sent"),
     )
 
     def __init__(self) -> None:
         self.counters = Counters()
+        # Of transactions: while the server was asked something, and between that.
+        self.query_seconds = 0.0
+        self.idle_seconds = 0.0
         self.lease_seconds = 0.0
         self.wait_seconds = 0.0
         # Those that the clock saw to last.
@@ -104,16 +108,14 @@ class Statistics:
     def figures(self, received: int = 0, sent: int = 0) -> Figures:
         """A reading; the arguments are the bytes of clients that are still here."""
         counters = self.counters
-        leased = int(self.lease_seconds * MICROSECONDS)
         return Figures(
             assignments=counters.transactions,
             transactions=counters.transactions + counters.kept,
             queries=counters.queries,
             received=self.received + received,
             sent=self.sent + sent,
-            transaction_time=leased,
-            # Limit: the time between the statements of a transaction counts as well.
-            query_time=leased,
+            transaction_time=int((self.query_seconds + self.idle_seconds) * MICROSECONDS),
+            query_time=int(self.query_seconds * MICROSECONDS),
             wait_time=int(self.wait_seconds * MICROSECONDS),
             client_parses=counters.parses,
             server_parses=counters.replays,

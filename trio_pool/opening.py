@@ -27,6 +27,7 @@ from trio_pool.config import ChannelBinding, Database, LoadBalance, Settings, Tl
 from trio_pool.errors import Ending, ServerLoginFailing
 from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
+from trio_pool.resolver import Resolver
 from trio_pool.switchboard import Switchboard
 from trio_pool.tls import TlsFailed, TlsSocket, TlsStream
 from trio_pool.tls_settings import Encryption
@@ -61,7 +62,7 @@ class Opener:
         try:
             with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
                 stream, address = await open_encrypted(
-                    pool.database, pool.settings, pool.encryption, pool.turns
+                    pool.database, pool.settings, pool.encryption, pool.turns, pool.resolver
                 )
                 try:
                     login = await self._log_in(pool, stream)
@@ -94,7 +95,7 @@ class Opener:
         try:
             with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
                 stream, address = await open_encrypted(
-                    pool.database, pool.settings, pool.encryption, pool.turns
+                    pool.database, pool.settings, pool.encryption, pool.turns, pool.resolver
                 )
                 try:
                     login = await self._log_in(pool, stream, parameters)
@@ -159,7 +160,11 @@ class Opener:
 
 
 async def open_encrypted(
-    database: Database, settings: Settings, encryption: Encryption, turn: int = 0
+    database: Database,
+    settings: Settings,
+    encryption: Encryption,
+    turn: int = 0,
+    resolver: Resolver | None = None,
 ) -> tuple[trio.SocketStream | TlsStream, tuple[str, int]]:
     """A connection to the first of the database's hosts that answers, and which one it was.
 
@@ -171,7 +176,7 @@ async def open_encrypted(
     for host in database.hosts[first:] + database.hosts[:first]:
         try:
             address = (host, database.port)
-            return await connect_to(address, settings, encryption), address
+            return await connect_to(address, settings, encryption, resolver), address
         except OSError as error:
             failure = error
     assert failure is not None
@@ -191,13 +196,24 @@ def login_policy(database: Database, stream: trio.abc.Stream) -> LoginPolicy:
 
 
 async def connect_to(
-    address: tuple[str, int], settings: Settings, encryption: Encryption
+    address: tuple[str, int],
+    settings: Settings,
+    encryption: Encryption,
+    resolver: Resolver | None = None,
+    at: str = "",
 ) -> trio.SocketStream | TlsStream:
-    """A connection to one server, encrypted as server_tls_sslmode says. Raises OSError."""
-    host, _ = address
-    stream = await open_stream(*address)
+    """A connection to one server, encrypted as server_tls_sslmode says. Raises OSError.
+
+    `at` is its address where that is known already; a name may lead to several.
+    """
+    host, port = address
+    local = host.startswith(("/", "@"))
+    if local or at:
+        stream = await open_stream(at or host, port)
+    else:
+        stream = await (resolver or Resolver()).connect(host, port, settings)
     # As everywhere in PostgreSQL, unix sockets are not encrypted.
-    if encryption.server is None or host.startswith(("/", "@")):
+    if encryption.server is None or local:
         return stream
     try:
         await stream.send_all(ssl_request())

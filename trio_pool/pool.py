@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from protocol import frontend
+from protocol.framing import LARGE_BYTES_MAX, length_limits
+from protocol.tags import FrontendTag, TransactionStatus
 from trio_pool.backend import Backend, Holder
 from trio_pool.config import Database, Limits, PoolMode, Settings
 from trio_pool.credentials import ServerLogin
@@ -23,8 +25,10 @@ from trio_pool.errand import Answer, Errand
 from trio_pool.errors import ConfigurationChanged, Ending, SessionFailed
 from trio_pool.metrics import Statistics
 from trio_pool.pins import PIN_EVERYTHING, PinPolicy
+from trio_pool.resolver import Resolver
 from trio_pool.settings import Environments
 from trio_pool.statements import PoolStatements
+from trio_pool.switchboard import Clock
 from trio_pool.tls_settings import NO_ENCRYPTION
 
 if TYPE_CHECKING:
@@ -57,6 +61,12 @@ class Caps:
         self.by_user[user] = self.by_user.get(user, 0) + change
 
 
+def lengths_max(settings: Settings) -> list[int]:
+    """What a message of each type may be long: disable_pqexec and max_packet_size."""
+    refused = (FrontendTag.QUERY,) if settings.disable_pqexec else ()
+    return length_limits(settings.max_packet_size or LARGE_BYTES_MAX, refused)
+
+
 class Pool:
     """Backends and those who wait for one. `open_soon` starts a task that opens a backend."""
 
@@ -80,6 +90,7 @@ class Pool:
         self.statements = PoolStatements(secrets.token_hex(8), pin_policy_of(settings))
         self.statements.asks_early = not self.session_mode
         self.statements.forgetful = settings.adversarial
+        self.statements.lengths_max = lengths_max(settings)
         self.environments = Environments()
         self.idle: deque[Backend] = deque()
         self.waiting: deque[Holder] = deque()
@@ -100,6 +111,9 @@ class Pool:
         self.encryption = NO_ENCRYPTION
         # Who takes away what sessions leave (adversarial).
         self.adversary: Adversary | None = None
+        # The switchboard's and the server's.
+        self.clock = Clock()
+        self.resolver = Resolver()
         # Shared by all pools of a database.
         self.statistics = Statistics()
         # What a server says of itself at login; None until a backend was opened once.
@@ -141,6 +155,7 @@ class Pool:
         backend = idle.popleft() if self.round_robin else idle.pop()
         backend.holder = holder
         backend.held_since = self.now
+        backend.busy_since = self.clock.now
         return backend
 
     def request(self, holder: Holder) -> None:
@@ -166,6 +181,7 @@ class Pool:
     def _lend(self, backend: Backend, holder: Holder) -> None:
         backend.holder = holder
         backend.held_since = self.now
+        backend.busy_since = self.clock.now
         try:
             holder.granted(backend)
         except Exception:
@@ -177,6 +193,9 @@ class Pool:
     def give_back(self, backend: Backend) -> None:
         """The backend is clean: it goes to the next in line, or is idle."""
         backend.holder = None
+        if backend.busy_since:
+            self.statistics.query_seconds += self.clock.now - backend.busy_since
+            backend.busy_since = 0.0
         # Why the janitor's clock will do: its steps cancel out in a sum. It has seldom moved.
         if self.now != backend.held_since:
             held = self.now - backend.held_since
@@ -197,6 +216,25 @@ class Pool:
             backend.idle_since = self.now
             self.idle.append(backend)
 
+    def rest(self, backend: Backend) -> None:
+        """All was answered, and the client keeps the backend: the time of its query is over."""
+        now = self.clock.now
+        if backend.busy_since:
+            self.statistics.query_seconds += now - backend.busy_since
+            backend.busy_since = 0.0
+            in_transaction = backend.state.pipeline.status != TransactionStatus.IDLE
+            backend.resting_since = now if in_transaction else 0.0
+
+    def go_on(self, backend: Backend) -> None:
+        """The client says something again: the opposite of `rest`."""
+        now = backend.busy_since = self.clock.now
+        if backend.resting_since:
+            self.statistics.idle_seconds += now - backend.resting_since
+            backend.resting_since = 0.0
+        else:
+            # Another transaction on a backend that the client has kept.
+            backend.again_since = self.now
+
     def settle(self, backend: Backend, certain: bool) -> None:
         """One cancel request has ended; `certain` when the server is known to have acted on it.
 
@@ -212,7 +250,12 @@ class Pool:
         if backend.state.spoiled is not None:
             self.discard(backend)
         else:
-            self._lend(backend, Errand(lambda _: frontend.sync(), lambda _, a: a.error is None))
+            self._send(backend, Errand(lambda _: frontend.sync(), lambda _, a: a.error is None))
+
+    def _send(self, backend: Backend, errand: Errand) -> None:
+        """Our own question, which is no client's query."""
+        self._lend(backend, errand)
+        backend.busy_since = 0.0
 
     def doubt(self, backend: Backend) -> None:
         """An idle backend was not heard of for server_check_delay: ask before it is lent."""
@@ -231,7 +274,7 @@ class Pool:
 
         self._checking += 1
         query = (self.settings.server_check_query or "").encode()
-        self._lend(backend, Errand(lambda _: frontend.query(query), done))
+        self._send(backend, Errand(lambda _: frontend.query(query), done))
 
     def reset(self, backend: Backend, query: str) -> None:
         """Wipe what a session has left, then give back; a backend that will not be wiped goes."""
@@ -250,7 +293,7 @@ class Pool:
         if not query:
             self.give_back(backend)
             return
-        self._lend(backend, Errand(lambda _: frontend.query(query.encode()), done))
+        self._send(backend, Errand(lambda _: frontend.query(query.encode()), done))
 
     def _open_spare(self) -> None:
         """Who comes next finds a backend, though each serves one transaction only."""
@@ -358,8 +401,8 @@ class Pool:
         if self.paused:
             backend.state.spoiled = "the pool was paused"
         self.backends.add(backend)
-        # Nobody has held it yet: give_back has nothing to count.
-        backend.held_since = self.now
+        # Whoever is next has it from now: this comes from a task, not from a sweep.
+        self.clock.read()
         self.give_back(backend)
 
     def not_opened(self, why: Ending, lasting: bool) -> None:
@@ -395,6 +438,15 @@ class Pool:
     def outdated(self) -> bool:
         """A backend that is to be replaced is still at work."""
         return any(backend.state.spoiled is not None for backend in self.backends)
+
+    def leave(self, host: str, addresses: tuple[str, ...]) -> None:
+        """`host` is at these addresses now: backends that are elsewhere are replaced."""
+        for backend in list(self.backends):
+            if backend.address[0] != host or backend.server_address in addresses:
+                continue
+            backend.state.spoiled = backend.state.spoiled or "its server's name leads elsewhere"
+            if backend.holder is None and not backend.settling:
+                self.discard(backend)
 
     def pause(self) -> None:
         """Open and lend nothing until `resume`; backends are closed as they come back."""

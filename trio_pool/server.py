@@ -58,12 +58,14 @@ from trio_pool.lookup import Lookups
 from trio_pool.metrics import Census
 from trio_pool.monitor import Monitor
 from trio_pool.newcomers import Newcomers
+from trio_pool.offenders import Offenders
 from trio_pool.opening import Opener
 from trio_pool.origin import Origin
 from trio_pool.passages import Passages
 from trio_pool.peers import Messenger, new_number, peer_of
 from trio_pool.pool import Caps, Pool
 from trio_pool.relay import Counters, Relay
+from trio_pool.resolver import Resolver
 from trio_pool.session import Session
 from trio_pool.statements import ClientStatements
 from trio_pool.switchboard import Switchboard
@@ -137,18 +139,18 @@ class Server:
         # By the process number that a cancel request names.
         self.sessions: dict[int, Session] = {}
         self.draining = False
-        self.lobby = Lobby()
+        self.lobby, self.offenders = Lobby(), Offenders()
         self.cards = Cards()
         self.newcomers = Newcomers(self)
         # No new clients are taken, and the end is near.
         self.stopping = False
-        self.entrances = contextlib.ExitStack()
-        self._channels = contextlib.ExitStack()
+        self.entrances, self._channels = contextlib.ExitStack(), contextlib.ExitStack()
         self.drained = trio.Event()
         self.clients = 0
         self._nursery = nursery
         self.messenger = Messenger()
-        self.lookups = Lookups(self.hasher)
+        self.resolver = Resolver(self._has_moved)
+        self.lookups = Lookups(self.hasher, self.resolver)
         self._opener = Opener(self.switchboard, self.hasher)
         self.passages = Passages(self, self._opener)
         self._cancels = trio.CapacityLimiter(_CANCELS_MAX)
@@ -194,10 +196,15 @@ class Server:
         )
         pool.encryption = self.encryption
         pool.adversary = self.adversary
+        pool.clock, pool.resolver = self.switchboard.clock, self.resolver
         pool.statistics = self.books.of(name)
         pool.paused = self.operations.holds(name)
         self.pools[(name, login.user)] = pool
         return pool
+
+    def _has_moved(self, host: str, addresses: tuple[str, ...]) -> None:
+        for pool in self.pools.values():
+            pool.leave(host, addresses)
 
     def refuse_if_full(self, card: Card) -> None:
         """Raises ClientsExceeded when this database or user has all the clients it may have."""

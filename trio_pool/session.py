@@ -117,9 +117,13 @@ class Session:
         self.active_at = self.pool.now
         if relay.pins:
             relay.pins_suspect = True
+        backend = self.backend
         try:
-            if self.backend is None and self.pool.idle and not relay.parts and asks(data):
-                self._borrow()
+            if backend is None:
+                if self.pool.idle and not relay.parts and asks(data):
+                    self._borrow()
+            elif not backend.busy_since:
+                self.pool.go_on(backend)
             take_from_client(relay, data)
         except ProtocolViolation as violation:
             self._send()
@@ -265,8 +269,10 @@ class Session:
             return
         elif relay.releasable:
             self._release(backend)
-        elif self.pool.statement_mode and self._in_transaction(backend):
-            self.end(StatementModeTransaction())
+        else:
+            self.pool.rest(backend)
+            if self.pool.statement_mode and self._in_transaction(backend):
+                self.end(StatementModeTransaction())
 
     def _try_another(self, backend: Backend) -> None:
         """What the client said was not done on this backend, and waits for another one."""
@@ -309,21 +315,24 @@ class Session:
             self.end(self.draining)
             return
         if self.pool.session_mode:
-            self.relay.counters.kept += 1
+            self._keep(backend)
             return
         if backend.wire.sending:
             return
         if self.relay.unasked:
+            # Our own questions are no part of the client's time.
+            self.pool.rest(backend)
             ask_about_prepared(self.relay, backend.state)
             self._send()
             return
         if self.relay.settings_suspect or self.relay.pins:
             settle_pins(self.relay, self.number, self.pool)
             if ask_what_is_left(self.relay, backend.state):
+                self.pool.rest(backend)
                 self._send()
                 return
             if self.relay.pins and self.pool.adversary is None:
-                self.relay.counters.kept += 1
+                self._keep(backend)
                 return
         if not backend.wire.reading:
             backend.wire.resume()
@@ -335,6 +344,11 @@ class Session:
             self.pool.reset(backend, self.pool.settings.server_reset_query)
         else:
             self.pool.give_back(backend)
+
+    def _keep(self, backend: Backend) -> None:
+        """The transaction is over, and the backend stays."""
+        self.relay.counters.kept += 1
+        self.pool.rest(backend)
 
     def backend_drained(self) -> None:
         """The server has taken all bytes: the client may send more."""

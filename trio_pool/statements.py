@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Container
 from typing import Final
 
+from protocol.framing import LENGTH_MAX
 from protocol.pipeline import Owed
 from protocol.sql.command import Command
 from trio_pool.errors import StatementMemoryExceeded
@@ -233,6 +234,7 @@ class PoolStatements:
         "asks_early",
         "sequences_matter",
         "forgetful",
+        "lengths_max",
     )
 
     # Limits of what is remembered about texts.
@@ -251,6 +253,8 @@ class PoolStatements:
         self.sequences_matter = False
         # What is prepared by SQL lasts for a transaction: nobody needs to know more of it.
         self.forgetful = False
+        # By tag, what a client's message may be long (max_packet_size, disable_pqexec).
+        self.lengths_max = LENGTH_MAX
         self._count = 0
         self._harmless: set[bytes] = set()
         self.functions = Functions()

@@ -15,6 +15,7 @@ import logging
 import select
 import selectors
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -33,6 +34,8 @@ _TURNS_MAX: Final = 128
 # For so long a sweep waits for the next thing to happen, where the loop is ours alone: between a
 # query and its answer there is less time than it takes Trio to go to sleep and wake up again.
 _LINGER_SECONDS: Final = 0.001
+
+_time: Final = time.perf_counter
 
 
 class Poller(Protocol):
@@ -142,14 +145,29 @@ class Bell:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
+class Clock:
+    """The time of the present sweep, in seconds since whenever: read once for all its turns."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.read()
+
+    def read(self) -> None:
+        """What `now` is from here on."""
+        self.now = _time()
+
+
 class Switchboard:
     """Registers wires and turns them. `run` serves until it is cancelled."""
 
-    __slots__ = ("_poller", "_wires", "_others", "_linger_seconds")
+    __slots__ = ("clock", "_poller", "_wires", "_others", "_linger_seconds")
 
     def __init__(self, dedicated: bool = False) -> None:
         """`dedicated`: no program's tasks share this Trio run, which may then be kept waiting."""
         self._linger_seconds = _LINGER_SECONDS if dedicated else 0.0
+        self.clock = Clock()
         self._poller = new_poller()
         self._wires: dict[int, Wire] = {}
         self._others: dict[int, Callable[[], None]] = {}
@@ -201,6 +219,7 @@ class Switchboard:
     def sweep(self) -> int:
         """Turn every wire that is ready; how many were."""
         ready = self._poller.poll(self._linger_seconds)
+        self.clock.now = _time()
         wires = self._wires
         for descriptor, mask in ready:
             wire = wires.get(descriptor)

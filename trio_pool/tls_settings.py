@@ -82,6 +82,7 @@ def _for_clients(settings: Settings) -> ssl.SSLContext | None:
         context.verify_mode = ssl.CERT_REQUIRED
     _set_protocols(context, settings.client_tls_protocols, "client")
     _set_ciphers(context, settings.client_tls_ciphers, "client")
+    _set_key_exchange(context, settings)
     context.set_alpn_protocols([ALPN])
     return context
 
@@ -136,6 +137,21 @@ def _set_protocols(context: ssl.SSLContext, text: str, side: str) -> None:
             hint=f"use {', '.join([*_GROUPS, *_VERSIONS])}",
         ) from None
     context.minimum_version, context.maximum_version = versions[0], versions[-1]
+
+
+def _set_key_exchange(context: ssl.SSLContext, settings: Settings) -> None:
+    """The curve and the Diffie-Hellman group of clients; OpenSSL chooses well by itself."""
+    curve, parameters = settings.client_tls_ecdhcurve, settings.client_tls_dheparams
+    try:
+        if curve not in ("auto", "none", ""):
+            context.set_ecdh_curve(curve)
+    except ValueError:
+        raise ConfigError(f"client_tls_ecdhcurve = {curve}: no such curve") from None
+    try:
+        if parameters not in ("auto", "legacy", "none", ""):
+            context.load_dh_params(parameters)
+    except (OSError, ssl.SSLError) as failure:
+        raise ConfigError(f"client_tls_dheparams = {parameters}: {failure}") from None
 
 
 def _set_ciphers(context: ssl.SSLContext, text: str, side: str) -> None:

@@ -223,13 +223,14 @@ def test_a_broken_userlist_is_refused_by_its_line(tmp_path: Path) -> None:
     assert (complaint.path, complaint.line) == (tmp_path / "u", 3)
 
 
-def test_what_has_no_effect_yet_is_noticed_with_its_place(tmp_path: Path) -> None:
+def test_what_has_no_meaning_here_is_noticed_with_its_place(tmp_path: Path) -> None:
     config = load(
         tmp_path,
-        "[pgbouncer]\nmax_packet_size = 9\npool_mode = session\n"
+        "[pgbouncer]\npkt_buf = 9\npool_mode = session\n"
         "[databases]\nd = host=h\n[peers]\n1 = host=/tmp\n",
     )
 
     path = tmp_path / "pool.ini"
-    assert config.notices == (f"{path}:2: max_packet_size has no effect yet",)
+    (notice,) = config.notices
+    assert notice.startswith(f"{path}:2: pkt_buf has no meaning here")
     assert config.peers[1].host == "/tmp"

@@ -246,12 +246,12 @@ def test_an_ini_file_is_served_and_its_notices_are_logged(
         unix_socket_dir =
         auth_type = scram-sha-256
         auth_file = {tmp_path / "users"}
-        max_packet_size = 9
+        pkt_buf = 9
         pidfile = {tmp_path / "pid"}
         """
     )
     with Serving(str(tmp_path / "pool.ini")) as serving:
-        serving.wait_for("max_packet_size has no effect yet")
+        serving.wait_for("pkt_buf has no meaning here")
         port = serving.wait_for(r"127\.0\.0\.1:(\d+)")[1]
         assert (tmp_path / "pid").read_text() == f"{serving.process.pid}\n"
         url = postgres.url("shop").replace(f":{postgres.port}/", f":{port}/")

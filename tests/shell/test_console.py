@@ -192,6 +192,31 @@ def test_the_figures_of_a_database_grow_with_what_its_clients_do(served: Operate
     assert after["bytes_sent"] > after["bytes_received"]  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+def test_the_time_between_statements_is_the_transactions_and_no_querys(
+    operated: Operated, mode: str
+) -> None:
+    operated.settings |= {"pool_mode": mode}
+    with (
+        serving(operated) as running,
+        running.client("template1") as client,
+        running.client() as other,
+    ):
+        client.execute("select 1")
+        other.execute("select pg_sleep(0.4)")
+        client.execute("begin")
+        client.execute("select pg_sleep(0.2)")
+        other.execute("select pg_sleep(0.3)")
+        client.execute("commit")
+        shown = running.row("STATS_TOTALS", database="template1")
+    between = int(str(shown["xact_time"])) - int(str(shown["query_time"]))
+
+    assert int(str(shown["query_time"])) >= 200_000
+    assert between >= 300_000
+    # Nor does the time between transactions count, whoever keeps a backend meanwhile.
+    assert (shown["xact_count"], shown["query_count"]) == (2, 4)
+
+
 def test_a_prepared_statement_is_shown_where_it_is_prepared(served: Operated) -> None:
     with served.client() as client:
         client.execute("select %s::int + 41", (1,), prepare=True)

@@ -44,6 +44,9 @@ def encrypted() -> Iterator[LocalServer]:
             shutil.chown(file, directory.stat().st_uid, directory.stat().st_gid)
         admin.execute("alter system set ssl_cert_file = 'server.crt'")
         admin.execute("alter system set ssl_key_file = 'server.key'")
+        AUTHORITY.cert_pem.write_to_path(str(directory / "ca.crt"))
+        shutil.chown(directory / "ca.crt", directory.stat().st_uid, directory.stat().st_gid)
+        admin.execute("alter system set ssl_ca_file = 'ca.crt'")
         admin.execute("alter system set ssl = on")
         admin.execute("select pg_reload_conf()")
         for _ in range(1_000):
@@ -227,6 +230,57 @@ def test_reload_takes_a_new_certificate_and_refuses_a_broken_one(operated: Opera
             assert here.execute("select 1").fetchone() == (1,)
 
 
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"protocols": "tlsv1.2"}, "TLSv1.2/"),
+        ({"protocols": "tlsv1.3"}, "TLSv1.3/"),
+        (
+            {"protocols": "tlsv1.2", "ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256"},
+            "TLSv1.2/ECDHE-ECDSA-AES128-GCM-SHA256",
+        ),
+    ],
+)
+def test_protocols_and_ciphers_of_clients_are_chosen(
+    operated: Operated, settings: dict[str, str], shown: str
+) -> None:
+    """client_tls_protocols and client_tls_ciphers."""
+    operated.settings |= {f"client_tls_{name}": text for name, text in settings.items()}
+    with serving(operated) as running, client(running, sslmode="require"):
+        assert str(running.row("CLIENTS")["tls"]).startswith(shown)
+
+
+def test_the_curve_of_clients_is_chosen(operated: Operated) -> None:
+    """client_tls_ecdhcurve: a client that knows another one alone finds none in common."""
+    operated.settings |= {"client_tls_ecdhcurve": "secp384r1"}
+
+    def shakes_hands_with(curve: str) -> bool:
+        context = ssl.create_default_context(cafile=str(operated.path / "ca.crt"))
+        context.set_ecdh_curve(curve)
+        with socket.create_connection(address, timeout=20) as sock:
+            sock.sendall(startup.ssl_request())
+            assert sock.recv(1) == b"S"
+            try:
+                context.wrap_socket(sock, server_hostname="localhost").close()
+            except (ssl.SSLError, ConnectionError):
+                return False
+            return True
+
+    with serving(operated) as running:
+        assert running.serving is not None
+        address = next(a for a in running.serving.addresses if isinstance(a, tuple))
+        assert shakes_hands_with("secp384r1")
+        assert not shakes_hands_with("prime256v1")
+
+
+@pytest.mark.parametrize("setting", ["client_tls_dheparams", "client_tls_ecdhcurve"])
+def test_what_cannot_be_used_for_the_key_exchange_is_refused_by_name(
+    operated: Operated, setting: str
+) -> None:
+    with serving(operated) as running, pytest.raises(psycopg.Error, match=f"{setting} = /no"):
+        running.tell(f"SET {setting} = '/no/such'")
+
+
 # Servers.
 
 _USES_TLS = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
@@ -296,3 +350,39 @@ def test_a_cancel_reaches_a_query_behind_an_encrypted_backend(to_server: Operate
         with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
             here.execute("select pg_sleep(20)")
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"protocols": "tlsv1.2"}, "TLSv1.2/"),
+        (
+            {"protocols": "tlsv1.2", "ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256"},
+            "TLSv1.2/ECDHE-ECDSA-AES128-GCM-SHA256",
+        ),
+    ],
+)
+def test_protocols_and_ciphers_to_servers_are_chosen(
+    to_server: Operated, settings: dict[str, str], shown: str
+) -> None:
+    """server_tls_protocols and server_tls_ciphers."""
+    to_server.settings |= {f"server_tls_{name}": text for name, text in settings.items()}
+    to_server.settings |= {"server_tls_sslmode": "require"}
+    with serving(to_server) as running, running.client() as here:
+        here.execute("select 1")
+
+        assert str(running.row("SERVERS")["tls"]).startswith(shown)
+
+
+def test_a_server_is_shown_our_certificate(to_server: Operated, tmp_path: Path) -> None:
+    chain, key = write(tmp_path, "till", AUTHORITY.issue_cert("x.example", common_name="till"))
+    to_server.settings |= {
+        "server_tls_sslmode": "require",
+        "server_tls_cert_file": str(chain),
+        "server_tls_key_file": str(key),
+    }
+    with serving(to_server) as running, running.client() as here:
+        query = "select client_dn from pg_stat_ssl where pid = pg_backend_pid()"
+        (name,) = here.execute(query).fetchone() or ("",)
+
+        assert "CN=till" in name

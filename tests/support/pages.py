@@ -45,8 +45,8 @@ def _rows(settings: Iterable[Setting]) -> str:
 
 def _row(setting: Setting) -> str:
     here = setting.effect.value
-    if setting.harmless is not None:
-        here += f"; any value but {', '.join(setting.harmless)} is refused"
+    if setting.reason:
+        here += f": {setting.reason}"
     cells = (f"`{setting.name}`", setting.kind.expected, _code(setting.default), here)
     return f"| {' | '.join(cells)} |"
 

@@ -19,7 +19,7 @@ from trio_pool.config.settings import check
 from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ConfigurationChanged, ServerFastClose
 from trio_pool.judges import require_judges
-from trio_pool.pool import Pool, pin_policy_of
+from trio_pool.pool import Pool, lengths_max, pin_policy_of
 from trio_pool.tls_settings import encryption_of
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ def adopt(server: Server, config: Config) -> None:
     old, server.config, server.auth_method = server.config, config, method
     server.encryption = encryption
     server.method_for_strangers = method_for_strangers(config)
+    if config.settings.scram_iterations != old.settings.scram_iterations:
+        # What was derived before was derived with the other number.
+        server.verifiers.clear()
     for key, pool in list(server.pools.items()):
         _refit(server, old, key, pool)
 
@@ -109,6 +112,7 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
     pool.adopt(server.config.limits(database, user), server.config.settings)
     pool.statements.pin_policy = pin_policy_of(pool.settings)
     pool.statements.asks_early = not pool.session_mode
+    pool.statements.lengths_max = lengths_max(pool.settings)
     if elsewhere:
         renew(server, pool)
     pool.grow()

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from trio_pool.config import CONSOLE, FALLBACK, SETTINGS, Database, LoadBalance, User
 from trio_pool.console.answer import Value
 from trio_pool.console.driver_talk import PRODUCT
@@ -124,10 +126,10 @@ def lists(server: Server) -> Iterable[Row]:
         "login_clients": len(server.lobby),
         "free_servers": 0,
         "used_servers": backends + passages,
-        "dns_names": 0,
+        "dns_names": len(server.resolver.known),
         "dns_zones": 0,
         "dns_queries": 0,
-        "dns_pending": 0,
+        "dns_pending": len(server.resolver.pending),
     }
     return counts.items()
 
@@ -151,6 +153,13 @@ def memory(server: Server) -> Iterable[Row]:
     yield ("client_unsent", 1, unsent, 0, unsent)
     yield ("client_cache", 0, clients, 0, 0)
     yield ("resident_max", 1, resident, 0, resident)
+
+
+def names(server: Server) -> Iterable[Row]:
+    """The servers' names that were looked up, how long that holds, and where they are."""
+    now = trio.current_time()
+    for name, known in server.resolver.known.items():
+        yield (name, max(0, int(known.until - now)), ",".join(known.addresses))
 
 
 def peers(server: Server) -> Iterable[Row]:
@@ -195,7 +204,7 @@ def trio_pool(server: Server) -> Iterable[Row]:
 VIEWS: Final[dict[str, View]] = {
     "CONFIG": config,
     "DATABASES": databases,
-    "DNS_HOSTS": nothing,
+    "DNS_HOSTS": names,
     "DNS_ZONES": nothing,
     "LISTS": lists,
     "MEM": memory,

@@ -62,6 +62,7 @@ class Settings:
     reserve_pool_timeout: float = _setting("reserve_pool_timeout", kinds.SECONDS)
     max_db_connections: int = _setting("max_db_connections", kinds.NUMBER)
     max_user_connections: int = _setting("max_user_connections", kinds.NUMBER)
+    disable_pqexec: bool = _setting("disable_pqexec", kinds.FLAG)
     server_round_robin: bool = _setting("server_round_robin", kinds.FLAG)
     ignore_startup_parameters: tuple[str, ...] = _setting("ignore_startup_parameters", kinds.NAMES)
 
@@ -81,6 +82,8 @@ class Settings:
     adversarial: bool = _setting("adversarial", kinds.FLAG)
     """Let nothing of a session outlive a transaction, and report what was lost."""
     adversarial_keeps: tuple[str, ...] = _setting("adversarial_keeps", kinds.NAMES)
+    max_login_failures: int = _setting("max_login_failures", kinds.NUMBER)
+    """Per address and minute."""
     max_packet_size: int = _setting("max_packet_size", kinds.NUMBER)
 
     auth_type: AuthType = _setting("auth_type", kinds.AUTH_TYPE)
@@ -101,6 +104,8 @@ class Settings:
     client_tls_ca_file: str = _setting("client_tls_ca_file", kinds.TEXT)
     client_tls_protocols: str = _setting("client_tls_protocols", kinds.TEXT)
     client_tls_ciphers: str = _setting("client_tls_ciphers", kinds.TEXT)
+    client_tls_ecdhcurve: str = _setting("client_tls_ecdhcurve", kinds.TEXT)
+    client_tls_dheparams: str = _setting("client_tls_dheparams", kinds.TEXT)
     server_tls_sslmode: TlsMode = _setting("server_tls_sslmode", kinds.TLS_MODE)
     server_tls_ca_file: str = _setting("server_tls_ca_file", kinds.TEXT)
     server_tls_key_file: str = _setting("server_tls_key_file", kinds.TEXT)
@@ -123,6 +128,8 @@ class Settings:
     query_timeout: float = _setting("query_timeout", kinds.SECONDS)
     transaction_timeout: float = _setting("transaction_timeout", kinds.SECONDS)
     query_wait_notify: float = _setting("query_wait_notify", kinds.SECONDS)
+    dns_max_ttl: float = _setting("dns_max_ttl", kinds.SECONDS)
+    dns_nxdomain_ttl: float = _setting("dns_nxdomain_ttl", kinds.SECONDS)
     autodb_idle_timeout: float = _setting("autodb_idle_timeout", kinds.SECONDS)
     server_fast_close: bool = _setting("server_fast_close", kinds.FLAG)
     application_name_add_host: bool = _setting("application_name_add_host", kinds.FLAG)
@@ -162,20 +169,12 @@ def settings_from(**values: str | float) -> Settings:
 def check(name: str, text: str) -> str | None:
     """What to tell the operator about this setting: a notice, or None when it simply works.
 
-    Raises ConfigError for an unknown name, a value of the wrong kind, and a value that asks
-    for a protection we do not give yet.
+    Raises ConfigError for an unknown name and a value of the wrong kind.
     """
     setting = SETTINGS.get(name)
     if setting is None:
         raise ConfigError(f"unknown setting {name!r}", hint=nearest(name, SETTINGS))
     setting.kind.parse(name, text)
-    if setting.harmless is not None and text.lower() not in setting.harmless:
-        raise ConfigError(
-            f"{name} = {text} is not supported yet, and going on without it would be unsafe",
-            hint=f"use one of: {', '.join(setting.harmless)}",
-        )
     if setting.effect is Effect.NOW or text == setting.default:
         return None
-    if setting.effect is Effect.NOT_YET:
-        return f"{name} has no effect yet"
-    return f"{name} has no meaning here and is ignored"
+    return f"{name} has no meaning here and is ignored: {setting.reason}"

@@ -4,9 +4,9 @@ The names and defaults are those of PgBouncer 1.25 (its src/main.c), so that an 
 is read without a change; the few settings of our own come last. What each one does *here* is
 the `effect`; nothing else in the package lists settings.
 
-A setting that has no effect yet is accepted with a notice, for a file must keep working. One
-that *protects* is refused instead unless its value asks for nothing: who demands TLS must not be
-served in the clear by a pool that merely understood the word.
+A setting that has no meaning here is accepted with a notice that says why, for a file must keep
+working. None of those protects: who demands TLS must not be served in the clear by a pool that
+merely understood the word.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class Effect(enum.Enum):
     """What giving this setting a value changes."""
 
     NOW = "in effect"
-    NOT_YET = "accepted, no effect yet"
     NEVER = "accepted, meaningless here"
 
 
@@ -38,30 +37,25 @@ class Setting:
     default: str
     effect: Effect
     reloadable: bool = True
-    harmless: tuple[str, ...] | None = None
-    """The values accepted although nothing acts on them; None: any value is."""
+    reason: str = ""
+    """Why it has no meaning here."""
 
 
 _AUTH_QUERY: Final = (
     "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END "
     "FROM pg_authid WHERE rolname=$1 AND rolcanlogin"
 )
+_TLS13: Final = "Python's ssl leaves the suites of TLS 1.3 to OpenSSL, and all of them are strong"
 
 
 def _now(name: str, kind: Kind[object], default: str, reloadable: bool = True) -> Setting:
     return Setting(name, kind, default, Effect.NOW, reloadable)
 
 
-def _later(name: str, kind: Kind[object], default: str, reloadable: bool = True) -> Setting:
-    return Setting(name, kind, default, Effect.NOT_YET, reloadable)
-
-
-def _never(name: str, kind: Kind[object], default: str, reloadable: bool = True) -> Setting:
-    return Setting(name, kind, default, Effect.NEVER, reloadable)
-
-
-def _guard(name: str, kind: Kind[object], default: str, harmless: tuple[str, ...]) -> Setting:
-    return Setting(name, kind, default, Effect.NOT_YET, harmless=harmless)
+def _never(
+    name: str, kind: Kind[object], default: str, reason: str, reloadable: bool = True
+) -> Setting:
+    return Setting(name, kind, default, Effect.NEVER, reloadable, reason=reason)
 
 
 _LISTENING: Final = (
@@ -75,7 +69,12 @@ _LISTENING: Final = (
     _now("unix_socket_group", kinds.TEXT, "", reloadable=False),
     _now("user", kinds.TEXT, "", reloadable=False),
     _now("so_reuseport", kinds.FLAG, "0", reloadable=False),
-    _never("tcp_defer_accept", kinds.NUMBER, "1"),
+    _never(
+        "tcp_defer_accept",
+        kinds.NUMBER,
+        "1",
+        "a client that says nothing costs no task here, and its login has a timeout",
+    ),
     _now("tcp_socket_buffer", kinds.NUMBER, "0"),
     _now("tcp_keepalive", kinds.FLAG, "1"),
     _now("tcp_keepcnt", kinds.NUMBER, "0"),
@@ -95,14 +94,24 @@ _POOLS: Final = (
     _now("max_user_connections", kinds.NUMBER, "0"),
     _now("max_user_client_connections", kinds.NUMBER, "0"),
     _now("server_round_robin", kinds.FLAG, "0"),
-    _never("track_extra_parameters", kinds.NAMES, "IntervalStyle", reloadable=False),
+    _never(
+        "track_extra_parameters",
+        kinds.NAMES,
+        "IntervalStyle",
+        "every setting follows its client, reported by the server or not",
+        reloadable=False,
+    ),
     _now("ignore_startup_parameters", kinds.NAMES, ""),
     _now("peer_id", kinds.PEER_ID, "0"),
-    _guard("disable_pqexec", kinds.FLAG, "0", harmless=("0",)),
+    _now("disable_pqexec", kinds.FLAG, "0"),
     _now("application_name_add_host", kinds.FLAG, "0"),
-    _never("conffile", kinds.TEXT, ""),
-    _never("service_name", kinds.TEXT, "pgbouncer", reloadable=False),
-    _never("job_name", kinds.TEXT, "pgbouncer", reloadable=False),
+    _never(
+        "conffile", kinds.TEXT, "", "the file is the one on the command line; RELOAD reads it again"
+    ),
+    _never(
+        "service_name", kinds.TEXT, "pgbouncer", "the name of a Windows service", reloadable=False
+    ),
+    _never("job_name", kinds.TEXT, "pgbouncer", "the name of a Windows service", reloadable=False),
     _now("stats_period", kinds.SECONDS, "60"),
     _now("max_prepared_statements", kinds.NUMBER, "200"),
     _now("scram_iterations", kinds.NUMBER, "4096"),
@@ -141,10 +150,21 @@ _TIME_LIMITS: Final = (
     _now("server_login_retry", kinds.SECONDS, "15"),
     _now("client_login_timeout", kinds.SECONDS, "60"),
     _now("autodb_idle_timeout", kinds.SECONDS, "3600"),
-    _never("dns_max_ttl", kinds.SECONDS, "15"),
-    _never("dns_nxdomain_ttl", kinds.SECONDS, "15"),
-    _never("dns_zone_check_period", kinds.SECONDS, "0"),
-    _never("resolv_conf", kinds.TEXT, "", reloadable=False),
+    _now("dns_max_ttl", kinds.SECONDS, "15"),
+    _now("dns_nxdomain_ttl", kinds.SECONDS, "15"),
+    _never(
+        "dns_zone_check_period",
+        kinds.SECONDS,
+        "0",
+        "the system's resolver tells no serial numbers; names are asked for anew after dns_max_ttl",
+    ),
+    _never(
+        "resolv_conf",
+        kinds.TEXT,
+        "",
+        "the system's own resolver is asked, with its own configuration",
+        reloadable=False,
+    ),
     _now("query_timeout", kinds.SECONDS, "0"),
     _now("query_wait_timeout", kinds.SECONDS, "120"),
     _now("query_wait_notify", kinds.SECONDS, "5"),
@@ -161,21 +181,27 @@ _TLS: Final = (
     _now("client_tls_ca_file", kinds.TEXT, ""),
     _now("client_tls_protocols", kinds.TEXT, "secure"),
     _now("client_tls_ciphers", kinds.TEXT, "default"),
-    _later("client_tls13_ciphers", kinds.TEXT, ""),
-    _later("client_tls_ecdhcurve", kinds.TEXT, "auto"),
-    _later("client_tls_dheparams", kinds.TEXT, "auto"),
+    _never("client_tls13_ciphers", kinds.TEXT, "", _TLS13),
+    _now("client_tls_ecdhcurve", kinds.TEXT, "auto"),
+    _now("client_tls_dheparams", kinds.TEXT, "auto"),
     _now("server_tls_sslmode", kinds.TLS_MODE, "prefer"),
     _now("server_tls_ca_file", kinds.TEXT, ""),
     _now("server_tls_key_file", kinds.TEXT, ""),
     _now("server_tls_cert_file", kinds.TEXT, ""),
     _now("server_tls_protocols", kinds.TEXT, "secure"),
     _now("server_tls_ciphers", kinds.TEXT, "default"),
-    _later("server_tls13_ciphers", kinds.TEXT, ""),
+    _never("server_tls13_ciphers", kinds.TEXT, "", _TLS13),
 )
 _LOW_LEVEL: Final = (
-    _never("pkt_buf", kinds.NUMBER, "4096", reloadable=False),
-    _later("max_packet_size", kinds.NUMBER, "2147483647"),
-    _never("sbuf_loopcnt", kinds.NUMBER, "5"),
+    _never(
+        "pkt_buf",
+        kinds.NUMBER,
+        "4096",
+        "what was received is passed on as it is, in reads of 16 to 256 KiB",
+        reloadable=False,
+    ),
+    _now("max_packet_size", kinds.NUMBER, "2147483647"),
+    _never("sbuf_loopcnt", kinds.NUMBER, "5", "each ready connection has one turn in every sweep"),
 )
 # What the usual poolers carry to the next backend.
 _KEEPS: Final = (
@@ -184,6 +210,7 @@ _KEEPS: Final = (
 )
 _OURS: Final = (
     _now("max_client_prepared_bytes", kinds.NUMBER, "16777216"),
+    _now("max_login_failures", kinds.NUMBER, "0"),
     _now("pin_policy", kinds.PIN_POLICY, "pin"),
     _now("http_listen_addr", kinds.NAMES, "", reloadable=False),
     _now("http_listen_port", kinds.PORT, "9127", reloadable=False),

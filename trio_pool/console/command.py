@@ -16,7 +16,7 @@ from protocol.sql.split import split
 
 INVALID: Final = "INVALID"
 # Verb -> how many arguments it takes, at least and at most.
-_VERBS: Final = {
+VERBS: Final = {
     "DISABLE": (0, 1),
     "ENABLE": (0, 1),
     "KILL": (0, 1),
@@ -60,7 +60,7 @@ def _command(text: bytes) -> Command:
     if verb == "SELECT":
         # PgBouncer takes SELECT for SHOW; what else is selected, drivers do.
         verb = "SHOW"
-    low, high = _VERBS.get(verb, (1, 0))
+    low, high = VERBS.get(verb, (1, 0))
     arguments = words[1:]
     if not low <= len(arguments) <= high:
         return invalid

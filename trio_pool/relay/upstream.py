@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES, LENGTH_MAX, refuse_frontend_header
 from protocol.pipeline import FAKE, PLAIN
 from protocol.tags import FrontendTag
@@ -157,6 +158,7 @@ def _pass_pending(relay: Relay, chunk: bytes) -> int:
 def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
     """Handle messages from `position` on; returns where the unhandled rest begins."""
     backend = relay.backend
+    lengths_max = relay.pool.lengths_max
     end: i64 = len(data)
     while position + 5 <= end and relay.hold is None and not relay.goodbye:
         tag: i64 = data[position]
@@ -167,8 +169,8 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
             | data[position + 4]
         )
         stop: i64 = position + 1 + length
-        if length < 4 or length > LENGTH_MAX[tag] or tag == _PASSWORD:
-            refuse_frontend_header(tag, length)
+        if length < 4 or length > lengths_max[tag] or tag == _PASSWORD:
+            _refuse(tag, length, lengths_max[tag])
         if stop > end and not _may_begin(tag, data, position, length):
             break
         if backend is None:
@@ -198,6 +200,18 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
             return end
         position = stop
     return position
+
+
+def _refuse(tag: int, length: int, length_max: int) -> None:
+    """Raises ProtocolViolation: the protocol, or else the configuration, has no such message."""
+    if 4 <= length <= LENGTH_MAX[tag] and tag != _PASSWORD:
+        if length_max == 0:
+            raise ProtocolViolation("PQexec disallowed", hint="disable_pqexec is set.")
+        raise ProtocolViolation(
+            f"a message of {length} bytes is too large (max_packet_size)",
+            hint="Raise max_packet_size, or send less at once.",
+        )
+    refuse_frontend_header(tag, length)
 
 
 def _may_begin(tag: int, data: bytes, position: int, length: int) -> bool:

@@ -164,6 +164,19 @@ def test_a_stored_form_of_the_password_serves_as_well(
     assert browser.log_in(OPERATOR, "wrong").status == 401
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"user": "\\ud800", "password": "\\ud800"}', b"[" * 10_000, b"\xff"]
+)
+def test_a_login_that_is_no_text_at_all_is_refused_like_any_other(
+    browser: Browser, body: bytes
+) -> None:
+    connection = http.client.HTTPConnection(*place_of(browser.pool), timeout=PATIENCE_SECONDS)
+    connection.request("POST", "/api/login", body, {"content-type": "application/json"})
+
+    assert connection.getresponse().status in (400, 401)
+    connection.close()
+
+
 def test_passwords_cannot_be_tried_for_ever(browser: Browser) -> None:
     answers = [browser.log_in(OPERATOR, "wrong").status for _ in range(6)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +18,9 @@ from prometheus_client.samples import Sample
 
 from tests.support.console import Operated, serving
 from tests.support.program import Program
+from tests.support.snippets import ROOT, snippets
 from tests.support.web import PATIENCE_SECONDS, ask, place_of
+from trio_pool.config import load_config
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
@@ -103,6 +106,32 @@ def test_a_dashboard_made_for_the_exporter_finds_every_metric(served: Operated) 
         client.execute("select 1")
 
     assert {sample.name for sample in samples(served)} >= EXPORTED
+
+
+def test_every_metric_of_the_page_is_there(served: Operated) -> None:
+    assert served.serving is not None
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    told = set(re.findall(r"`((?:trio_pool|process|pgbouncer)_\w+)`", page))
+    with served.client() as client:
+        client.execute("create temp table mine (a int)")
+        families = {
+            line.split()[2]
+            for line in ask(served.serving, "/metrics").text.splitlines()
+            if line.startswith("# TYPE")
+        }
+
+    assert len(told) > 12
+    assert told <= families
+
+
+def test_the_file_of_the_page_serves_them(operated: Operated) -> None:
+    (text,) = snippets("docs/metrics.md", "ini")
+    file = operated.path / "page.ini"
+    file.write_text(f"{text}auth_type = trust\n[databases]\n* = host=127.0.0.1\n")
+    settings = load_config(file).settings
+
+    assert settings.http_listen_addr == ("127.0.0.1",)
+    assert settings.http_listen_port == 9127
 
 
 def test_the_figures_are_those_of_the_console(served: Operated) -> None:

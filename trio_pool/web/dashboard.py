@@ -167,7 +167,7 @@ def _said(request: Request) -> dict[str, str] | None:
         return None
     try:
         found = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None

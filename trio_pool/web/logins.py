@@ -120,7 +120,8 @@ class Logins:
 
     async def _proved(self, user: str, password: str) -> bool:
         server = self._server
-        name, said = user.encode(), password.encode()
+        # What JSON spells need not be text that could be encoded.
+        name, said = user.encode("utf-8", "replace"), password.encode("utf-8", "replace")
         secret = client_secret(server.config, user)
         iterations = server.config.settings.scram_iterations
         salt = salt_for(server.mock_key, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from protocol.frontend import bind, execute, parse, sync
+from protocol.frontend import bind, describe_statement, execute, parse, query, sync
 from tests.model.relayed import ModelPool
 from tests.model.server import ModelServer
 from trio_pool.conform.normalise import forgiving, normalised
@@ -31,6 +31,37 @@ PORTAL_OUTLIVED = [
         + execute()
         + sync()
         + parse(b"a", b"select 'one'")
+        + sync(),
+    ),
+]
+
+# The transaction fails on a backend that has not prepared what the same Query executes next.
+EXECUTED_BEHIND_THE_END = [
+    Segment(0, parse(b"a", b"select 'one'") + sync()),
+    Segment(0, query(b"begin")),
+    Segment(0, parse(b"a", b"select 'two'") + sync()),
+    Segment(0, query(b"commit; execute a")),
+]
+
+# What has no rows is described in a failed transaction, although it cannot be prepared there.
+DESCRIBED_AFTER_FAILURE = [
+    Segment(0, parse(b"t", b"begin") + parse(b"", b"execute nobody") + sync()),
+    Segment(0, bind(statement=b"t") + execute() + parse(b"t", b"begin") + sync()),
+    Segment(0, describe_statement(b"") + sync()),
+]
+
+# What was prepared for a DEALLOCATE is of no use any more when its statement becomes another.
+DEALLOCATED_AT_ONCE = [
+    Segment(0, parse(b"", b"select 'one'") + sync()),
+    Segment(
+        0,
+        parse(b"", b"select 'one'")
+        + sync()
+        + parse(b"b", b"select 'one'")
+        + parse(b"a", b"select 'one'")
+        + parse(b"", b"deallocate a")
+        + bind()
+        + execute()
         + sync(),
     ),
 ]
@@ -67,6 +98,8 @@ def compare(script: list[Segment], pool: ModelPool) -> None:
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(script=scripts(clients=CLIENTS), choices=choices)
 @example(script=PORTAL_OUTLIVED, choices=[])
+@example(script=EXECUTED_BEHIND_THE_END, choices=[0])
+@example(script=DESCRIBED_AFTER_FAILURE, choices=[])
 def test_a_client_sees_one_private_server(script: list[Segment], choices: list[int]) -> None:
     compare(script, ModelPool(CLIENTS, backends=CLIENTS + 1, choices=choices))
 
@@ -81,6 +114,7 @@ def test_a_client_sees_one_private_server_when_backends_keep_one_statement(
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(script=scripts(clients=CLIENTS), choices=choices)
+@example(script=DEALLOCATED_AT_ONCE, choices=[0, 0, 1])
 def test_no_statement_is_left_on_a_backend_unknown(
     script: list[Segment], choices: list[int]
 ) -> None:

@@ -5,6 +5,7 @@
     parsing     Parse                       binding   Bind, Describe, Execute, Close
     simple      Query, FunctionCall         flow      Sync, Flush, COPY, Terminate
     naming      replays and evictions       about     PREPARE, EXECUTE, DEALLOCATE in a text
+    apart       a Query that ends a failed transaction before it executes
     indirect    the same through the extended protocol
     resets      RESET and DISCARD ALL, for clients that came with settings
     effects     what each request believed, and how it is taken back

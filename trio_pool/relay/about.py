@@ -128,9 +128,7 @@ def make_plan(
     """
     planning = _Planning(relay, backend, Plan(text), for_query)
     if not _plan_commands(planning, commands) or planning.await_entry is not None:
-        for deed in planning.plan.deeds:
-            if deed is not None:
-                leave_stand_in(backend, deed)
+        leave_plan(backend, planning.plan)
         if planning.await_entry is not None:
             wait(relay, planning.await_entry)
         return None
@@ -321,6 +319,13 @@ def leave_stand_in(backend: BackendState, deed: Deed) -> None:
     """A stand-in that was not deallocated after all is closed on the next occasion."""
     if deed.stand_in:
         backend.doomed.append(deed.server_name)
+
+
+def leave_plan(backend: BackendState, plan: Plan) -> None:
+    """What was prepared for a plan that will not be carried out."""
+    for deed in plan.deeds:
+        if deed is not None and not deed.done:
+            leave_stand_in(backend, deed)
 
 
 def ask_about_prepared(relay: Relay, backend: BackendState) -> None:

@@ -77,7 +77,7 @@ def _unnamed(
     if statement is not None and statement in relay.stale:
         backend.statements.unnamed = None
         return relay.pool.missing
-    return b"" if ensure_unnamed(relay, backend) else None
+    return b"" if ensure_unnamed(relay, backend, describing) else None
 
 
 def _forgive_stale(relay: Relay, statement: Statement | None, server_name: bytes) -> bool:

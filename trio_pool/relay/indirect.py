@@ -16,6 +16,7 @@ from trio_pool.relay.about import (
     ask_about,
     do_deed,
     drops_all,
+    leave_plan,
     make_plan,
     sets_something,
     undo_deed,
@@ -28,6 +29,7 @@ from trio_pool.relay.naming import (
     own_unnamed,
     parse_frame,
     replay_unnamed,
+    transaction_failed,
     wait,
 )
 from trio_pool.relay.pins import pins_of
@@ -139,6 +141,9 @@ def _plan(relay: Relay, backend: BackendState, statement: Statement) -> Plan | N
     plan = relay.plans.get(statement)
     if plan is not None and _holds(relay, backend, plan):
         return plan
+    if plan is not None and plan not in relay.portals.values():
+        leave_plan(backend, plan)
+        del relay.plans[statement]
     assert statement.command is not None
     plan = make_plan(relay, backend, statement.text, (statement.command,), False)
     if plan is not None:
@@ -162,6 +167,7 @@ def bind_indirect(
     relay: Relay, backend: BackendState, statement: Statement, name: bytes, describing: bool
 ) -> bytes | None:
     """The server name of a statement about statements, its text right for this moment."""
+    empty = describing and _describes_nothing(statement) and transaction_failed(backend)
     plan = _plan(relay, backend, statement)
     if plan is None or in_doubt(relay, backend, statement):
         return None
@@ -174,6 +180,9 @@ def bind_indirect(
     if describing and statement.shape == NO_ROWS:
         # The client's own name means nothing to the server, as when it was parsed.
         tail = statement.tail
+    if empty:
+        # What has no rows is described in a failed transaction, too; nothing looks the same.
+        tail = statement.tail[statement.tail.find(b"\0") :]
     present = statements.names.get(statement) if name else b""
     if not name and statements.unnamed is not statement:
         present = None
@@ -197,6 +206,14 @@ def bind_indirect(
     statements.add(statement, server_name, entry)
     statements.written[statement] = tail
     return server_name
+
+
+def _describes_nothing(statement: Statement) -> bool:
+    """Whether it certainly returns no rows: only EXECUTE may."""
+    command = statement.command
+    return statement.shape == NO_ROWS or (
+        command is not None and command.kind is not CommandKind.EXECUTE
+    )
 
 
 def execute_indirect(relay: Relay, backend: BackendState, plan: Plan) -> None:

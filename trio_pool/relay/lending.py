@@ -15,7 +15,7 @@ from typing import Final
 from protocol import frontend
 from protocol.pipeline import DROP, Owed
 from protocol.tags import FrontendTag
-from trio_pool.relay.about import leave_stand_in
+from trio_pool.relay.about import leave_plan
 from trio_pool.relay.effects import Indispensable
 from trio_pool.relay.state import NO_STATEMENTS, BackendState, Relay
 from trio_pool.relay.upstream import take_from_client
@@ -126,8 +126,6 @@ def detach(relay: Relay) -> BackendState:
 
 
 def _leave_plans(relay: Relay, backend: BackendState) -> None:
-    for plan in relay.plans.values():
-        for deed in plan.deeds:
-            if deed is not None and not deed.done:
-                leave_stand_in(backend, deed)
+    for plan in {*relay.plans.values(), *relay.portals.values()}:
+        leave_plan(backend, plan)
     relay.plans.clear()

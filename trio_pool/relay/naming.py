@@ -106,8 +106,7 @@ def ensure_named(
     server_name = backend.statements.name_of(statement)
     if server_name is not None:
         return None if in_doubt(relay, backend, statement) else server_name
-    if not describing and _fails_anyway(backend, statement):
-        # An empty one with the same parameters: a Bind fails on it in the same way.
+    if _stands_in(backend, statement, describing):
         server_name = stand_in(relay, backend, statement.parameters or b"\0\0")
         relay.aliases[server_name] = alias
         backend.doomed.append(server_name)
@@ -121,14 +120,26 @@ def ensure_named(
     return backend.statements.names[statement]
 
 
-def _fails_anyway(backend: BackendState, statement: Statement) -> bool:
-    """In a failed transaction no statement that returns rows can be prepared, nor be run."""
+def transaction_failed(backend: BackendState) -> bool:
+    """Whether the transaction has failed and nothing was said since that could end it."""
+    pipeline = backend.pipeline
     return (
-        statement.shape is not None
-        and statement.shape != NO_ROWS
-        and backend.pipeline.status == TransactionStatus.FAILED
-        and backend.pipeline.status_known()
+        pipeline.status == TransactionStatus.FAILED
+        and not pipeline.segment_open
+        and pipeline.status_known()
     )
+
+
+def _stands_in(backend: BackendState, statement: Statement, describing: bool) -> bool:
+    """Whether an empty statement with the same parameters is answered like this one.
+
+    In a failed transaction nothing that returns rows can be prepared, nor be run; and what returns
+    none can be described.
+    """
+    shape = statement.shape
+    if shape is None or (shape == NO_ROWS) is not describing:
+        return False
+    return transaction_failed(backend)
 
 
 def stand_in(relay: Relay, backend: BackendState, parameters: bytes = b"\0\0") -> bytes:
@@ -144,7 +155,7 @@ def stand_in(relay: Relay, backend: BackendState, parameters: bytes = b"\0\0") -
     return server_name
 
 
-def ensure_unnamed(relay: Relay, backend: BackendState) -> bool:
+def ensure_unnamed(relay: Relay, backend: BackendState, describing: bool) -> bool:
     """Make the backend's unnamed statement the client's; False when it must be awaited."""
     statement = relay.client.unnamed
     change = backend.statements.unnamed_in_doubt(backend.pipeline.segment)
@@ -157,6 +168,11 @@ def ensure_unnamed(relay: Relay, backend: BackendState) -> bool:
         # Somebody else's must not answer: let the server find none, as the client expects.
         relay.to_server.append(frontend.close_statement(b""))
         _change_backends_unnamed(relay, backend, FrontendTag.CLOSE, None)
+        return True
+    if _stands_in(backend, statement, describing):
+        # It has no rows, or cannot be bound anyway.
+        relay.to_server.append(parse_frame(b"", b"\0" + (statement.parameters or b"\0\0")))
+        _change_backends_unnamed(relay, backend, FrontendTag.PARSE, None)
         return True
     replay_unnamed(relay, backend, statement, statement.replay_tail)
     if statement.shape is None or statement.shape == NO_ROWS:

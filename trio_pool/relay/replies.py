@@ -14,6 +14,7 @@ from protocol.framing import HEADER_BYTES
 from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW, Effect
 from protocol.tags import BackendTag
 from trio_pool.errors import SettingsNotRestored
+from trio_pool.relay.apart import Part
 from trio_pool.relay.aside import Aside
 from trio_pool.relay.effects import (
     Description,
@@ -67,9 +68,10 @@ def _take_reply(
     pipeline = backend.pipeline
     head = pipeline.owed[0]
     role = REPLY_ROLE[(head.kind << 8) | tag]
-    if head.fate == DROP:
-        relay.drop_down(data, start, stop)
     effect = head.effect
+    unfinished = tag == BackendTag.READY_FOR_QUERY and isinstance(effect, Part) and effect.goes_on
+    if head.fate == DROP or unfinished:
+        relay.drop_down(data, start, stop)
     if effect is not None:
         effect.heard(tag, data[start + HEADER_BYTES : stop])
     if tag == BackendTag.COMMAND_COMPLETE:
@@ -159,6 +161,10 @@ def _take_error(relay: Relay, backend: BackendState, data: bytes, start: int, st
         relay.drop_down(data, start, stop)
         pipeline.fail()
         return
+    if head is not None and isinstance(head.effect, Part) and head.effect.refused(body):
+        relay.drop_down(data, start, stop)
+        pipeline.fail()
+        return
     edited = _edited(relay, head.effect if head is not None else None, body)
     if edited is not body:
         relay.drop_down(data, start, stop)
@@ -180,6 +186,8 @@ def _not_restored(body: bytes) -> SettingsNotRestored:
 def _edited(relay: Relay, effect: Effect | None, body: bytes) -> bytes:
     if isinstance(effect, StalePlan):
         return CACHED_PLAN[HEADER_BYTES:]
+    if isinstance(effect, Part):
+        body = effect.edit_error(body)
     if isinstance(effect, (PlannedQuery, Execution)):
         if effect.plan.stale and relay.pool.missing in body:
             return CACHED_PLAN[HEADER_BYTES:]

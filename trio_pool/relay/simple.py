@@ -21,6 +21,7 @@ from trio_pool.relay.about import (
     make_plan,
     sets_something,
 )
+from trio_pool.relay.apart import nothing_is_done, said_apart, status_must_be_known
 from trio_pool.relay.effects import UnnamedChange
 from trio_pool.relay.hints import code_in, harmless, unknown_calls
 from trio_pool.relay.pins import pins_of, refusal
@@ -111,20 +112,36 @@ def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
             return _send_refusal(relay, backend, data, start, stop, refused)
         if not found.unsure and (pins or _needs_plan(relay, found)):
             relay.cut(data, start)
-            plan = make_plan(relay, backend, text, found.commands, True)
-            if plan is None:
-                return False
-            if plan.replacements or plan.drops_all:
-                relay.run = stop
-                if _discards_alone(found) and discard_all(relay, backend, text):
-                    return True
-                _send_planned(relay, backend, plan)
-                return True
+            planned = _by_plan(relay, backend, text, stop, found)
+            if planned is not None:
+                return planned
     early = found is not None and _may_ask_at_once(relay, backend, found)
     backend.pipeline.owe_closing(_query_entry(relay, backend))
     if early:
         relay.cut(data, stop)
         ask_for_settings(relay, backend)
+    return True
+
+
+def _by_plan(
+    relay: Relay, backend: BackendState, text: bytes, stop: int, found: Classification
+) -> bool | None:
+    """What `on_query` returns for a Query that may be written anew; None if it goes as it is."""
+    if nothing_is_done(backend, found.commands):
+        return None
+    if status_must_be_known(relay, backend, found.commands):
+        return False
+    if said_apart(relay, backend, text, found.commands):
+        relay.run = stop
+        return True
+    plan = make_plan(relay, backend, text, found.commands, True)
+    if plan is None:
+        return False
+    if not plan.replacements and not plan.drops_all:
+        return None
+    relay.run = stop
+    if not (_discards_alone(found) and discard_all(relay, backend, text)):
+        _send_planned(relay, backend, plan)
     return True
 
 

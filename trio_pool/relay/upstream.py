@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES, LENGTH_MAX, refuse_frontend_header
-from protocol.pipeline import FAKE, PLAIN
+from protocol.frontend import flush
+from protocol.pipeline import FAKE, PLAIN, Effect, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.binding import on_bind, on_close, on_describe, on_execute
 from trio_pool.relay.flow import (
@@ -136,11 +137,32 @@ def _keep(relay: Relay, chunk: bytes, position: int) -> None:
     relay.parts_bytes = len(rest)
     relay.parts_needed = 0
     if len(rest) < HEADER_BYTES:
+        if relay.hold is None and not relay.goodbye and _unknown(rest[0]):
+            # As a server does, which reads the type before it waits for the length.
+            _refuse_in_turn(relay, rest[0], HEADER_BYTES - 1)
         relay.parts_needed = HEADER_BYTES
     else:
         relay.parts_needed = 1 + int.from_bytes(rest[1:5], "big")
         if rest[0] == FrontendTag.BIND:
             relay.parts_needed = min(relay.parts_needed, len(rest) + 1)
+
+
+def _refuse_in_turn(relay: Relay, tag: int, length: int) -> None:
+    """Raise the violation, once everything is answered that was said before it."""
+    backend = relay.backend
+    if backend is None or not backend.pipeline.owed or backend.pipeline.copying_in:
+        _refuse(tag, length, relay.pool.lengths_max[tag])
+        return
+    # An entry of our own to wait for: those without an effect do not say when they are answered.
+    entry = Owed(FrontendTag.CLOSE, FAKE, Effect())
+    backend.pipeline.owed.append(entry)
+    relay.to_server.append(flush())
+    relay.hold_for(entry)
+
+
+def _unknown(tag: int) -> bool:
+    """Whether no client says this after its login."""
+    return LENGTH_MAX[tag] == 0 or tag == _PASSWORD
 
 
 def _pass_pending(relay: Relay, chunk: bytes) -> int:
@@ -170,7 +192,9 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
         )
         stop: i64 = position + 1 + length
         if length < 4 or length > lengths_max[tag] or tag == _PASSWORD:
-            _refuse(tag, length, lengths_max[tag])
+            relay.cut(data, position)
+            _refuse_in_turn(relay, tag, length)
+            break
         if stop > end and not _may_begin(tag, data, position, length):
             break
         if backend is None:

@@ -92,6 +92,23 @@ SCRIPTS: Final = (
         cases=(194,),
     ),
     script(
+        "the first byte of an unknown message ends the connection",
+        ask("select 1"),
+        Say(0, b"y", "closed"),
+        Say(1, query("begin") + b"y\0", "closed"),
+        Say(2, b"p", "closed"),
+        cases=(194,),
+        at_once=3,
+    ),
+    script(
+        "what comes before a broken message is answered first",
+        Say(0, query("select 1") + parse("", "select 1/0") + run("") + b"y\0", "closed"),
+        Say(1, query("begin") + bind("nobody") + b"y\0\0\0\x04" + SYNC, "closed"),
+        Say(2, query("select 3") + parse("", "select 1") + b"p\0\0\0\x05\0", "closed"),
+        cases=(194,),
+        at_once=3,
+    ),
+    script(
         "a password outside of the login ends the connection",
         Say(0, b"p\0\0\0\x06x\0", "closed"),
         cases=(195,),

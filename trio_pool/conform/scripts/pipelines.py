@@ -102,6 +102,26 @@ SCRIPTS: Final = (
         cases=(21, 22, 36),
     ),
     script(
+        "what returns no rows is described in a failed transaction",
+        parse("set", "set work_mem = '1MB'")
+        + parse("d", "deallocate s")
+        + parse("s", "select 1")
+        + SYNC,
+        ask("begin"),
+        parse("u", "set work_mem = '3MB'") + describe("u") + SYNC,
+        bind("nobody") + SYNC,
+        describe("set") + SYNC,
+        describe("d") + SYNC,
+        describe("s") + SYNC,
+        describe("u") + SYNC,
+        bind("u", "too many") + SYNC,
+        bind("u") + SYNC,
+        ask("rollback"),
+        run("u") + run("d") + SYNC,
+        run("s") + SYNC,
+        cases=(22,),
+    ),
+    script(
         "a prepared ROLLBACK ends a failed transaction",
         parse("r", "rollback") + parse("s", "select 1") + SYNC,
         ask("begin"),

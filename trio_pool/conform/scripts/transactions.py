@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trio_pool.conform.script import ask, other, script
+from trio_pool.conform.script import Say, ask, other, script
 from trio_pool.conform.words import SYNC, once, parse, query, run
 
 SCRIPTS: Final = (
@@ -41,6 +41,39 @@ SCRIPTS: Final = (
         ask("select 1/0"),
         ask("commit"),
         cases=(107,),
+    ),
+    script(
+        "a failed transaction is ended and a statement executed in one simple query",
+        parse("a", "select 'one'") + parse("b", "select $1::text") + SYNC,
+        ask("begin"),
+        ask("select 1/0"),
+        ask("commit; execute a"),
+        ask("begin"),
+        ask("select 1/0"),
+        ask("execute b ('x'); rollback; execute a"),
+        ask("rollback; execute b ('x'); selec"),
+        ask("rollback to nowhere; execute b ('x')"),
+        ask("/* \u00e9 */ rollback /* \u00fc */; execute b ('x'); select nowhere"),
+        ask("begin"),
+        ask("savepoint p"),
+        ask("select 1/0"),
+        ask("rollback to p; execute a; execute b ('x')"),
+        ask("commit"),
+        Say(0, query("begin") + query("select 1/0") + query("end; execute a"), "ZZZ"),
+        ask("execute a"),
+        cases=(116,),
+    ),
+    script(
+        "a failed transaction is ended and a statement executed in one segment",
+        parse("end", "commit") + parse("a", "select 'one'") + SYNC,
+        ask("begin"),
+        ask("select 1/0"),
+        run("end") + run("a") + SYNC,
+        ask("begin"),
+        ask("select 1/0"),
+        run("a") + run("end") + SYNC,
+        ask("rollback"),
+        cases=(22, 116),
     ),
     script(
         "savepoints come back from failure",

@@ -7,10 +7,13 @@ frames and left-over bytes together are the stream.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from hypothesis import strategies as st
 
-from fuzz.harness import fuzz
-from protocol import build
+from fuzz.harness import Target, fuzz
+from protocol import backend, build, frontend
 from protocol.errors import ProtocolViolation
 from protocol.framing import FrameReader
 from tests.support.messages import BACKEND_MESSAGES, FRONTEND_MESSAGES
@@ -52,5 +55,26 @@ def check(case: Case) -> None:
     assert b"".join(whole[0]) + whole[1] == stream
 
 
+def read(data: bytes) -> Case:
+    """The first byte counts the sizes, which follow; the rest is the stream."""
+    count = data[0] % 16 if data else 0
+    return data[1 + count :], [1 + size % 12 for size in data[1 : 1 + count]]
+
+
+def seeds() -> Iterator[bytes]:
+    """A login, a query and its answer, a pipeline, and headers that lie."""
+    for stream in (
+        backend.authentication_ok() + backend.ready_for_query(),
+        frontend.query(b"select 1") + frontend.terminate(),
+        frontend.parse(b"s", b"select $1") + frontend.bind(b"", b"s", (), [b"x"]) + frontend.sync(),
+        b"Q\0\0\0\3" + b"P\x7f\xff\xff\xff",
+        b"S\0\0\0",
+    ):
+        yield b"\0" + stream
+        yield b"\3\1\4\2" + stream
+
+
+TARGET: Final = Target(cases, check, read, seeds)
+
 if __name__ == "__main__":
-    fuzz(cases, check)
+    fuzz(TARGET)

@@ -1,20 +1,29 @@
 """Invariant: a body is a message, byte for byte, or a ProtocolViolation.
 
 For every tag in both directions and every body, whatever counts and lengths it claims: nothing
-but ProtocolViolation is raised, and what is decoded encodes to the very bytes it came from.
+but ProtocolViolation is raised, what is decoded encodes to the very bytes it came from, and no
+more memory is taken on the way than a body of that size can need, whatever it claims.
 """
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterator
+from typing import Final
+
 from hypothesis import strategies as st
 
-from fuzz.harness import fuzz
+from fuzz.harness import Target, fuzz
 from protocol import backend, frontend
 from protocol.errors import ProtocolViolation
 from tests.support.conversations import one_message
 from tests.support.messages import BACKEND_MESSAGES, FRONTEND_MESSAGES
 
 Case = tuple[bool, int, bytes]
+
+# What decoding may take: objects for the smallest item that a body can list, and something fixed.
+MEMORY_BYTES: Final = 65_536
+MEMORY_PER_BYTE: Final = 256
 
 
 def _bodies_of(messages: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[int, bytes]]:
@@ -43,7 +52,19 @@ def _cases(backend_side: bool) -> st.SearchStrategy[Case]:
 
 def check(case: Case) -> None:
     """Raise AssertionError if the invariant does not hold for this side, tag and body."""
-    backend_side, tag, body = case
+    measuring = not tracemalloc.is_tracing()
+    if measuring:
+        tracemalloc.start(1)
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    _check_bytes(*case)
+    _, peak = tracemalloc.get_traced_memory()
+    if measuring:
+        tracemalloc.stop()
+    assert peak - before < MEMORY_BYTES + MEMORY_PER_BYTE * len(case[2]), peak - before
+
+
+def _check_bytes(backend_side: bool, tag: int, body: bytes) -> None:
     try:
         if backend_side:
             encoded = backend.decode(tag, body).encode()
@@ -58,5 +79,21 @@ cases = _cases(backend_side=True) | _cases(backend_side=False)
 """Messages with a few bytes changed or cut off, and noise behind every tag."""
 
 
+def read(data: bytes) -> Case:
+    """The first byte says whose message it is, the second is its tag, the rest its body."""
+    return bool(data[:1] and data[0] & 1), data[1] if len(data) > 1 else 0, data[2:]
+
+
+def seeds() -> Iterator[bytes]:
+    """One body behind every tag of both sides, with a count that no body can hold."""
+    for side, tags in ((0, frontend.DECODERS), (1, backend.DECODERS)):
+        for tag in tags:
+            yield bytes([side, tag])
+            yield bytes([side, tag]) + b"a\0b\0\0\1\0\1\0\0\0\1x\0\1\0\1"
+            yield bytes([side, tag]) + b"\x7f\xff\xff\xff" * 3
+
+
+TARGET: Final = Target(cases, check, read, seeds)
+
 if __name__ == "__main__":
-    fuzz(cases, check)
+    fuzz(TARGET)

@@ -8,9 +8,12 @@ succeed. Nothing else is raised on either side.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from hypothesis import strategies as st
 
-from fuzz.harness import fuzz
+from fuzz.harness import Target, fuzz
 from protocol import backend, frontend, scram
 from protocol.auth import Accepted, authenticate_by_scram
 from protocol.errors import AuthenticationRefused, ProtocolViolation, ServerRefused
@@ -94,5 +97,27 @@ def _run_to_the_end(exchange: Exchange[Accepted] | Exchange[LoggedIn], *messages
         return
 
 
+def read(data: bytes) -> Case:
+    """The first byte says which side is hostile; then where, how much, how long, and the piece."""
+    script: list[Change] = []
+    rest = data[1:]
+    for _ in range(3):
+        head, rest = rest[:3].ljust(3, b"\0"), rest[3:]
+        length = head[2] % 41
+        script.append((head[0], head[1], rest[:length]))
+        rest = rest[length:]
+    return bool(data[:1] and data[0] & 1), script
+
+
+def seeds() -> Iterator[bytes]:
+    """Messages left as they are, and with something put in or taken out."""
+    for side in (0, 1):
+        yield bytes([side])
+        yield bytes([side]) + b"\0\0\2p=" + b"\5\3\0" + b"\1\0\4m=x,"
+        yield bytes([side]) + b"\2\0\2,," + b"\x10\x28\5i=1,s" + b"\0\0\0"
+
+
+TARGET: Final = Target(cases, check, read, seeds)
+
 if __name__ == "__main__":
-    fuzz(cases, check)
+    fuzz(TARGET)

@@ -7,15 +7,21 @@ quoted form, the same commands are found with the same names.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
 from hypothesis import strategies as st
 
-from fuzz.harness import fuzz
+from fuzz.harness import Target, fuzz
 from protocol.sql import grammar
 from protocol.sql.classify import classify
 from protocol.sql.command import Classification, Command
 from protocol.sql.identifiers import quote_identifier
 from protocol.sql.prefilter import ordinary, suspects
 from protocol.sql.rewrite import rewrite
+
+CORPUS: Final = Path(__file__).parent / "corpus" / "sql"
 
 _WORDS = [keyword.encode() for keyword in grammar.RULES] + [
     *(b"all", b"as", b"select", b"int", b"table", b"temp", b"transaction", b"prepared", b"to"),
@@ -79,5 +85,19 @@ def _check_pair(drawn: tuple[bytes, bool]) -> None:
     check(*drawn)
 
 
+def read(data: bytes) -> tuple[bytes, bool]:
+    """The first byte says whether backslashes are ordinary, the rest is the text."""
+    return data[1:], bool(data[:1] and data[0] & 1)
+
+
+def seeds() -> Iterator[bytes]:
+    """The statements of the corpus."""
+    for path in sorted(CORPUS.glob("*.sql")):
+        for line in path.read_bytes().splitlines():
+            yield b"\1" + line
+
+
+TARGET: Final = Target(st.tuples(texts, st.booleans()), _check_pair, read, seeds)
+
 if __name__ == "__main__":
-    fuzz(st.tuples(texts, st.booleans()), _check_pair)
+    fuzz(TARGET)

@@ -8,9 +8,12 @@ a cancel request) nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from hypothesis import strategies as st
 
-from fuzz.harness import fuzz
+from fuzz.harness import Target, fuzz
 from protocol import startup
 from protocol.backend import decode_error_response
 from protocol.errors import ProtocolViolation
@@ -72,5 +75,23 @@ def _check_wishes(message: StartupMessage) -> None:
     assert parse_options(format_options(asked)) == asked
 
 
+def read(data: bytes) -> bytes:
+    """A packet is what it is."""
+    return data
+
+
+def seeds() -> Iterator[bytes]:
+    """A packet of every kind."""
+    yield b"\0\3\0\0user\0a\0database\0b\0options\0-c a=b --c-d=e\\ f\0\0"
+    yield b"\0\3\0\2user\0a\0_pq_.x\0y\0replication\0database\0\0"
+    yield b"\0\3\x27\x0fuser\0a\0\0"
+    yield b"\x04\xd2\x16\x2e\0\0\0\1\0\0\0\2"
+    yield b"\x04\xd2\x16\x2f"
+    yield b"\x04\xd2\x16\x30"
+    yield b"\0\2\0\0a"
+
+
+TARGET: Final = Target(packets, check, read, seeds)
+
 if __name__ == "__main__":
-    fuzz(packets, check)
+    fuzz(TARGET)

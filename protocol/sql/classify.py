@@ -15,6 +15,7 @@ from protocol.sql import grammar
 from protocol.sql.command import Classification, Command, CommandKind
 from protocol.sql.identifiers import fold_identifier, identifier
 from protocol.sql.lexer import tokens
+from protocol.sql.reserved import may_name
 from protocol.sql.split import split
 from protocol.sql.symbols import Symbols
 
@@ -181,17 +182,34 @@ def _selection(text: bytes, command: Command, conforming: bool) -> Command:
     lowered = text[command.start : command.stop].lower()
     if b"temp" not in lowered or b"into" not in lowered:
         return command
-    before = b""
+    target: list[bytes] | None = None
     for _, start, stop in tokens(text, command.start, command.stop, conforming):
         word = text[start:stop].lower()
-        if before == b"into" and (word in _TEMPORARY or word.strip(b'"').startswith(b"pg_temp")):
-            kind = CommandKind.EXPLAIN if command.keyword == b"EXPLAIN" else CommandKind.SELECT_INTO
-            return attrs.evolve(command, kind=kind, temporary=True)
-        before = word
-    return command
+        if target is not None and len(target) < 3:
+            target.append(word)
+        if word == b"into":
+            if target is not None and _is_temporary(target):
+                break
+            target = []
+    if target is None or not _is_temporary(target):
+        return command
+    kind = CommandKind.EXPLAIN if command.keyword == b"EXPLAIN" else CommandKind.SELECT_INTO
+    return attrs.evolve(command, kind=kind, temporary=True)
 
 
-_TEMPORARY: Final = frozenset([b"temp", b"temporary", b"local", b"global"])
+def _is_temporary(words: list[bytes]) -> bool:
+    """Whether what stands behind INTO says so: TEMP alone is the name of a table."""
+    if words and words[0].strip(b'"').startswith(b"pg_temp"):
+        return True
+    if words and words[0] in (b"local", b"global"):
+        words = words[1:]
+    if len(words) < 2 or words[0] not in (b"temp", b"temporary"):
+        return False
+    return words[1] == b"table" or (may_name(words[1]) and words[1][:1] not in _MARKS)
+
+
+# What no name begins with.
+_MARKS: Final = frozenset([bytes([mark]) for mark in b"0123456789'$()[].,;:+-*/<>=~!@#%^&|`?"])
 
 
 class Classifier:

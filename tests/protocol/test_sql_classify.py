@@ -348,6 +348,12 @@ def test_transaction_control(text: bytes, kind: CommandKind, chain: bool) -> Non
         (b"create table temp (a int)", K.CREATE, False),
         (b"create table t (temp int)", K.CREATE, False),
         (b"select 1 into temp t", K.SELECT_INTO, True),
+        (b'select 1 into local temporary "t" from u', K.SELECT_INTO, True),
+        (b"select 1 into global temp table t", K.SELECT_INTO, True),
+        # A table of that name.
+        (b"select 1 into temp", K.OTHER, False),
+        (b"select 1 into temp from t", K.OTHER, False),
+        (b"select 1 into local where temp", K.OTHER, False),
         (b"select 1 as a into /**/ temporary table t from x", K.SELECT_INTO, True),
         (b"with x as (select 1) select * into local temp t from x", K.SELECT_INTO, True),
         (b"select 1 into pg_temp.t", K.SELECT_INTO, True),

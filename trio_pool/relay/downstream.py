@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from protocol.errors import ProtocolViolation
 from protocol.framing import after_alike, check_backend_header
 from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW
 from protocol.tags import BackendTag
@@ -51,7 +52,11 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     if relay.down_passing:
         start = min(relay.down_passing, len(chunk))
         relay.down_passing -= start
-    position = _take_messages(relay, backend, chunk, start)
+    try:
+        position = _take_messages(relay, backend, chunk, start)
+    except IndexError as error:
+        # Why no look at the length: it would be one for each message of each transaction.
+        raise ProtocolViolation("server sent a message that is too short") from error
     if position == len(chunk) and not relay.down_run:
         relay.to_client.append(chunk)
     else:

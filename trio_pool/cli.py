@@ -156,6 +156,9 @@ def _add_conform(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     parser.add_argument("--seed", type=int, help="of the random scripts, as a report shows it")
     parser.add_argument("--examples", type=int, metavar="N", help="how many random scripts")
+    parser.add_argument(
+        "--lanes", type=int, metavar="N", help="random scripts on N databases at once"
+    )
 
 
 class _Version(argparse.Action):
@@ -257,7 +260,18 @@ def _complete(options: argparse.Namespace) -> int:
 def _conform(options: argparse.Namespace) -> int:
     from trio_pool.conform import command
 
-    names = ("direct", "via", "level", "recorded", "random", "only", "json", "seed", "examples")
+    names = (
+        "direct",
+        "via",
+        "level",
+        "recorded",
+        "random",
+        "only",
+        "json",
+        "seed",
+        "examples",
+        "lanes",
+    )
     return command.run(command.Options(**{name: getattr(options, name) for name in names}))
 
 

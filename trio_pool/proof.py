@@ -23,13 +23,18 @@ EXECUTIONS_EACH: Final = 100
 
 @attrs.frozen(kw_only=True)
 class Door:
-    """Where clients connect to, and who they are."""
+    """Where clients connect to, and who they are.
+
+    `host` may be a directory of unix sockets; `sslmode` and `sslrootcert` are libpq's.
+    """
 
     host: str
     port: int
     user: str
     password: str | None = attrs.field(repr=False)
     database: str
+    sslmode: str = "disable"
+    sslrootcert: str = ""
 
 
 @attrs.define

@@ -13,6 +13,7 @@ from typing import Final
 from protocol.sql.lexer import Token, TokenKind, tokens
 
 IDENTIFIER_BYTES_MAX: Final = 63  # NAMEDATALEN - 1
+_CHARACTER_BYTES_MAX: Final = 4
 
 _UNICODE_ESCAPE: Final = rb"(?:([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6})|(%b)|(.?))"
 _NOT_AN_ESCAPE: Final = b"0123456789abcdefABCDEF+'\" \t\n\r\f\v"
@@ -28,10 +29,11 @@ def truncate_identifier(name: bytes) -> bytes:
     """The first 63 bytes, fewer where that would cut a UTF-8 character in two."""
     if len(name) <= IDENTIFIER_BYTES_MAX:
         return name
-    end = IDENTIFIER_BYTES_MAX
-    while end > 0 and name[end] & 0xC0 == 0x80:
-        end -= 1
-    return name[:end]
+    for end in range(IDENTIFIER_BYTES_MAX, IDENTIFIER_BYTES_MAX - _CHARACTER_BYTES_MAX, -1):
+        if name[end] & 0xC0 != 0x80:
+            return name[:end]
+    # No character is that long: this is not UTF-8, and the server will say so.
+    return name[:IDENTIFIER_BYTES_MAX]
 
 
 def quote_identifier(name: bytes) -> bytes:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
 import attrs
 import pytest
+import trustme
 
 from tests.conftest import StartPool
 from tests.support.pgbouncer import running_pgbouncer
@@ -49,8 +51,8 @@ class Outcome:
 def conform(
     postgres: LocalServer, database: str, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[object]:
-    def run(port: int, *more: str) -> Outcome:
-        direct, via = at(postgres, postgres.port, database), at(postgres, port, database)
+    def run(port: int, *more: str, via: str = "") -> Outcome:
+        direct, via = at(postgres, postgres.port, database), via or at(postgres, port, database)
         status = main(["conform", "--direct", direct, "--via", via, *more])
         captured = capsys.readouterr()
         return Outcome(status, captured.out, captured.err)
@@ -105,6 +107,56 @@ def test_a_database_that_holds_anything_is_refused(
         assert outcome.status == 2
         assert "is not empty" in outcome.err
         assert owner.rows("select a from precious") == [("1",)]
+
+
+def test_a_pooler_is_reached_by_a_unix_socket_and_by_tls(
+    conform, postgres: LocalServer, database: str, pool: StartPool, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "pool.pem"))
+    running = pool(
+        default_pool_size=8,
+        unix_socket_dir=str(tmp_path),
+        client_tls_sslmode="allow",
+        client_tls_cert_file=str(tmp_path / "pool.pem"),
+        client_tls_key_file=str(tmp_path / "pool.pem"),
+    )
+    url = at(postgres, running.port, database)
+    some = ("--recorded", "--quick", "--only", "unnamed Parse", "--json")
+    encrypted = url.replace("@127.0.0.1", "@localhost") + "?sslmode=verify-full&sslrootcert="
+
+    for via in (
+        f"{url}?host={quote(str(tmp_path), safe='')}",
+        encrypted + quote(str(tmp_path / "ca.crt"), safe=""),
+    ):
+        outcome = conform(running.port, *some, via=via)
+        assert outcome.status == 0, outcome.out + outcome.err
+        assert json.loads(outcome.out)["played"]["rotation"] > 1
+
+    strangers = trustme.CA().cert_pem
+    strangers.write_to_path(str(tmp_path / "ca.crt.other"))
+    refused = conform(running.port, *some, via=encrypted + quote(str(tmp_path / "ca.crt.other")))
+    assert refused.status == 2
+    assert "cannot log in" in refused.err
+
+
+def test_random_scripts_are_played_on_several_databases_at_once(
+    conform, postgres: LocalServer, database: str, pool: StartPool
+) -> None:
+    running = pool(default_pool_size=8)
+
+    outcome = conform(
+        running.port, "--random", "--quick", "--examples", "20", "--lanes", "2", "--json"
+    )
+
+    assert outcome.status == 0, outcome.out
+    assert json.loads(outcome.out)["played"]["random"] >= 20
+    address = postgres.host, postgres.port
+    with RawClient(address, user=postgres.user, password=postgres.password) as root:
+        left = root.rows(f"select from pg_database where datname like '{database}_lane%'")
+    assert left == [], "the databases of the other lanes are dropped"
 
 
 def test_a_pooler_that_is_not_there_is_explained(conform) -> None:

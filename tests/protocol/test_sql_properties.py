@@ -17,6 +17,10 @@ def test_classification_keeps_its_promises_for_any_text(text: bytes, conforming:
     check(text, conforming)
 
 
+def test_a_name_that_is_not_utf8_is_cut_like_any_other() -> None:
+    check(b"execute p" + b"\xb1" * 78 + b" \x95($1)", True)
+
+
 @given(texts, st.booleans())
 def test_the_quick_split_agrees_with_the_tokens(text: bytes, conforming: bool) -> None:
     """Two ways to the same statements: what may hide a semicolon, and every single token."""

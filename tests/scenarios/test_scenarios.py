@@ -62,7 +62,7 @@ class Stage:
         try:
             return await seen(script, connect, admin, adversary)
         finally:
-            if isinstance(adversary, Rotation):
+            if isinstance(adversary, Rotation | Noise):
                 await adversary.dismiss()
             admin.close()
 

@@ -24,7 +24,14 @@ SCHEMES: Final = ("postgresql", "postgres")
 # libpq's parameters that name the same things as the parts of the URL, and those we pass on.
 _PLACE: Final = ("host", "port", "user", "password", "dbname")
 _PASSED_ON: Final = (
-    *("application_name", "channel_binding", "client_encoding", "connect_timeout", "sslmode"),
+    *(
+        "application_name",
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "sslmode",
+        "sslrootcert",
+    ),
 )
 _EXAMPLE: Final = "postgresql://user:password@host:5432/dbname"
 
@@ -126,6 +133,8 @@ def config_from_url(
     }
     if "sslmode" in server.parameters:
         given["server_tls_sslmode"] = server.parameters["sslmode"]
+    if "sslrootcert" in server.parameters:
+        given["server_tls_ca_file"] = server.parameters["sslrootcert"]
     if "connect_timeout" in server.parameters:
         given["server_connect_timeout"] = server.parameters["connect_timeout"]
     named = [server.dbname or server.user] if server.dbname or server.user else []

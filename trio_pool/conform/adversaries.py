@@ -8,7 +8,7 @@ import attrs
 
 from trio_pool.conform.client import Client, Refused
 from trio_pool.conform.play import Connect
-from trio_pool.conform.replies import letters
+from trio_pool.conform.replies import Reply, letters
 from trio_pool.conform.script import Join, Step
 from trio_pool.conform.words import SYNC, bind, close, describe, execute, parse, query
 
@@ -38,10 +38,9 @@ class Rotation:
         taking, letting = self._crews[self.turns % 2], self._crews[(self.turns + 1) % 2]
         while len(taking) < self.backends:
             taking.append(await _connected(self.connect))
-        for holder in taking:
-            await _tell(holder, query("begin"), "C Z", "could not take a backend")
-        for holder in letting if self._held else ():
-            await _tell(holder, query("rollback"), "C Z", "could not let go of its backend")
+        await _tell_all(taking, query("begin"), "could not take a backend")
+        if self._held:
+            await _tell_all(letting, query("rollback"), "could not let go of its backend")
         self._held = True
         self.turns += 1
 
@@ -79,6 +78,10 @@ class Noise:
         self.turns += 1
 
     async def close(self) -> None:
+        """It stays for the next script."""
+
+    async def dismiss(self) -> None:
+        """The noise maker goes home."""
         maker, self._maker = self._maker, None
         if maker is not None:
             await maker.say_goodbye()
@@ -96,7 +99,6 @@ class Both:
         await self.rotation.before(step)
 
     async def close(self) -> None:
-        await self.noise.close()
         await self.rotation.close()
 
 
@@ -107,13 +109,24 @@ async def _connected(connect: Connect) -> Client:
         raise Harmed(f"another client could not log in: {refusal}") from refusal
 
 
+async def _tell_all(clients: list[Client], data: bytes, trouble: str) -> None:
+    """The same for several at once, who each hear of one command."""
+    for client in clients:
+        await client.send(data)
+    for client in clients:
+        _expect(await client.receive(), "C Z", trouble)
+
+
 async def _tell(client: Client, data: bytes, expected: str, trouble: str) -> None:
-    replies = await client.ask(data)
+    _expect(await client.ask(data), expected, trouble)
+
+
+def _expect(replies: list[Reply], expected: str, trouble: str) -> None:
     if letters(replies) != expected:
         raise Harmed(f"another client {trouble}: {letters(replies)} {_errors(replies)}".strip())
 
 
-def _errors(replies: list[tuple[object, ...]]) -> str:
+def _errors(replies: list[Reply]) -> str:
     return " ".join(str(reply) for reply in replies if reply[0] == "E")
 
 

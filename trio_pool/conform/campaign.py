@@ -25,10 +25,12 @@ from trio_pool.conform.compare import (
     never_ends,
     resolved,
 )
-from trio_pool.conform.play import Adversary, Connect, Nobody, seen
+from trio_pool.conform.play import Adversary, Connect, Nobody, play
 from trio_pool.conform.replies import letters
 from trio_pool.conform.report import Report
 from trio_pool.conform.script import Script
+from trio_pool.conform.seats import Seats
+from trio_pool.conform.world import changes, contents, make_anew, restore_tables
 from trio_pool.proof import Door
 
 ROTATION: Final = "rotation"
@@ -40,18 +42,22 @@ _CAPACITY_PATIENCE: Final = 2.0
 
 @attrs.frozen
 class Level:
-    """How much is played; `seconds` bounds the whole run."""
+    """How much is played; `seconds` bounds the whole run.
+
+    Random scripts are played on so many `lanes` at once, each with a database of its own.
+    """
 
     name: str
     modes: tuple[str, ...]
     examples: int
     seeds: int
     seconds: float
+    lanes: int = 1
 
 
 QUICK: Final = Level("quick", (ROTATION,), 300, 1, 60.0)
 DEFAULT: Final = Level("default", MODES, 2_000, 1, 600.0)
-THOROUGH: Final = Level("thorough", MODES, 50_000, 3, 12 * 3600.0)
+THOROUGH: Final = Level("thorough", MODES, 50_000, 3, 12 * 3600.0, lanes=4)
 
 
 @attrs.define(eq=False)
@@ -65,6 +71,10 @@ class Campaign:
     deadline: float
     backends: int = attrs.field(init=False, default=0)
     _rotations: dict[int, Rotation] = attrs.field(init=False, factory=dict)
+    _noise: Noise | None = attrs.field(init=False, default=None)
+    _seats: dict[Door, Seats] = attrs.field(init=False, factory=dict)
+    # The tables are as they were made; None for a database of which nothing is known.
+    _as_made: bool | None = attrs.field(init=False, default=None)
     _expected: dict[str, tuple[Script, Seen]] = attrs.field(init=False, factory=dict)
 
     @property
@@ -107,7 +117,7 @@ class Campaign:
         chunk = _TRICKLE_BYTES if mode == "trickle" else 0
         adversary = self._adversary(mode, script.at_once)
         try:
-            through = await seen(script, self._connect(self.via, chunk), self.admin, adversary)
+            through = await self._seen(script, self.via, chunk, adversary)
         except (Harmed, QueryFailed) as harm:
             # A query of ours that fails has met a lock which a client that is gone still holds.
             found: Difference | None = Difference(
@@ -125,13 +135,38 @@ class Campaign:
         for rotation in self._rotations.values():
             await rotation.dismiss()
         self._rotations.clear()
+        if self._noise is not None:
+            await self._noise.dismiss()
+            self._noise = None
+        for seats in self._seats.values():
+            await seats.dismiss()
+
+    async def _seen(self, script: Script, door: Door, chunk: int, adversary: Adversary) -> Seen:
+        """Play a script; recorded ones with clients that are new, and in tables that are."""
+        recorded = bool(script.cases or script.scenarios)
+        changing = recorded or changes(script)
+        if recorded or self._as_made is None:
+            await make_anew(self.admin)
+        elif not self._as_made:
+            await restore_tables(self.admin)
+        self._as_made = None if recorded else not changing
+        if recorded:
+            trace = await play(script, self._connect(door, chunk), self.admin, adversary)
+        else:
+            seats = self._seats.setdefault(door, Seats(door))
+
+            async def take(parameters: dict[str, str]) -> Client:
+                return await seats.take(parameters, chunk)
+
+            trace = await play(script, take, self.admin, adversary, seats.give_back)
+        return Seen(trace, await contents(self.admin) if changing else {})
 
     async def _directly(self, script: Script) -> tuple[Script, Seen]:
         """What direct connections show; asked once for each recorded script."""
         known = self._expected.get(script.title)
         if known is not None:
             return known
-        expected = await seen(script, self._connect(self.direct, 0), self.admin, Nobody())
+        expected = await self._seen(script, self.direct, 0, Nobody())
         found = resolved(script, expected), expected
         if script.cases or script.scenarios:
             self._expected[script.title] = found
@@ -150,12 +185,17 @@ class Campaign:
 
     def _adversary(self, mode: str, at_once: int) -> Adversary:
         if mode == "noise":
-            return Noise(self._connect(self.via, 0))
+            return self._noise_maker()
         if mode == ROTATION:
             return self._rotation(at_once)
         if mode == "both":
-            return Both(Noise(self._connect(self.via, 0)), self._rotation(at_once))
+            return Both(self._noise_maker(), self._rotation(at_once))
         return Nobody()
+
+    def _noise_maker(self) -> Noise:
+        if self._noise is None:
+            self._noise = Noise(self._connect(self.via, 0))
+        return self._noise
 
     def _rotation(self, at_once: int) -> Rotation:
         if at_once not in self._rotations:
@@ -163,6 +203,7 @@ class Campaign:
         return self._rotations[at_once]
 
     async def _clean_up(self) -> None:
+        self._as_made = None
         await self.close()
         await world.end_all_others(self.admin)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import secrets
 import socket
 import struct
@@ -17,12 +18,16 @@ from typing import Final, Self
 import attrs
 import trio
 
-from protocol import frontend, handshake, startup
+from protocol import frontend, handshake, scram, startup
 from protocol.errors import AuthenticationRefused, ProtocolViolation, ServerRefused
 from protocol.stored_secrets import PlainSecret
+from trio_pool.config import Settings, settings_from
 from trio_pool.conform.replies import CLOSED, SILENT, Reply, decode_reply
 from trio_pool.conform.script import FIND_OUT
+from trio_pool.opening import connect_to
 from trio_pool.proof import Door
+from trio_pool.tls import TlsStream
+from trio_pool.tls_settings import Encryption, encryption_of
 
 PATIENCE_SECONDS: Final = 5.0
 # A peer that has said ReadyForQuery and nothing for this long has no more to say.
@@ -44,6 +49,23 @@ class QueryFailed(Exception):
     """A query of our own, on a direct connection, did not succeed."""
 
 
+@functools.cache
+def encryption_for(sslmode: str, sslrootcert: str) -> tuple[Settings, Encryption]:
+    """How to encrypt connections. Raises ConfigError."""
+    settings = settings_from(server_tls_sslmode=sslmode, server_tls_ca_file=sslrootcert)
+    return settings, encryption_of(settings)
+
+
+async def connected(door: Door) -> trio.SocketStream | TlsStream:
+    """A connection that nobody has logged in on. Raises OSError."""
+    settings, encryption = encryption_for(door.sslmode, door.sslrootcert)
+    return await connect_to((door.host, door.port), settings, encryption)
+
+
+# Why kept: thousands of logins with one password, and each takes milliseconds to derive.
+_derive: Final = functools.lru_cache(scram.salted_password)
+
+
 @attrs.define(eq=False)
 class Client:
     """One connection, logged in.
@@ -54,7 +76,7 @@ class Client:
     """
 
     door: Door
-    stream: trio.SocketStream
+    stream: trio.SocketStream | TlsStream
     chunk: int = 0
     patience: float = PATIENCE_SECONDS
     parameters: dict[str, str] = attrs.field(init=False, factory=dict)
@@ -75,7 +97,7 @@ class Client:
         """Connect and log in. Raises Refused when that does not succeed."""
         try:
             with trio.fail_after(patience):
-                client = cls(door, await trio.open_tcp_stream(door.host, door.port))
+                client = cls(door, await connected(door))
                 client.chunk, client.patience = chunk, patience
                 try:
                     await client._log_in(parameters or {})
@@ -138,7 +160,7 @@ class Client:
     async def cancel(self) -> None:
         """Ask for the running query to be cancelled; returns when the other side has closed."""
         with trio.move_on_after(self.patience), contextlib.suppress(OSError):
-            other = await trio.open_tcp_stream(self.door.host, self.door.port)
+            other = await connected(self.door)
             async with other:
                 await other.send_all(startup.cancel_request(self._pid, self._key))
                 with contextlib.suppress(trio.BrokenResourceError):
@@ -146,12 +168,17 @@ class Client:
 
     def close(self) -> None:
         """Close without a goodbye."""
-        self.stream.socket.close()
+        self._socket.close()
 
     def reset(self) -> None:
         """Close so that the peer sees a connection reset."""
-        self.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
+
+    @property
+    def _socket(self) -> trio.socket.SocketType | socket.socket:
+        stream = self.stream
+        return stream.sock.plain if isinstance(stream, TlsStream) else stream.socket
 
     async def say_goodbye(self) -> list[Reply]:
         """Terminate and return whatever was still to be read."""
@@ -168,6 +195,7 @@ class Client:
             handshake.Credentials(self.door.user.encode(), secret),
             [(name.encode(), value.encode()) for name, value in parameters.items()],
             nonce=base64.b64encode(secrets.token_bytes(18)),
+            derive=_derive,
         )
         messages = next(exchange)
         while True:

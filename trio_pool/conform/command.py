@@ -17,7 +17,7 @@ from trio_pool.command import explained, leaves
 from trio_pool.config import ConfigError, parse_url
 from trio_pool.conform import world
 from trio_pool.conform.campaign import DEFAULT, QUICK, THOROUGH, Campaign, Level, a_seed
-from trio_pool.conform.client import Client, QueryFailed, Refused
+from trio_pool.conform.client import Client, QueryFailed, Refused, encryption_for
 from trio_pool.conform.report import Report, as_json, as_table
 from trio_pool.conform.scripts.catalogue import SCRIPTS
 from trio_pool.proof import Door
@@ -43,6 +43,7 @@ class Options:
     only: str = ""
     seed: int | None = None
     examples: int | None = None
+    lanes: int | None = None
 
 
 def run(options: Options) -> int:
@@ -98,18 +99,26 @@ async def _play(campaign: Campaign, level: Level, options: Options) -> None:
     if options.recorded:
         return
     # Why here: Hypothesis is an extra.
-    from trio_pool.conform.exploration import Exploration
+    from trio_pool.conform.lanes import explore, more_lanes
 
     examples = level.examples if options.examples is None else options.examples
-    for turn in range(level.seeds):
-        _tell(f"random scripts, seed {campaign.report.seed + turn}")
-        exploration = Exploration(campaign, examples // level.seeds)
-        await exploration.explore(campaign.report.seed + turn)
+    lanes = level.lanes if options.lanes is None else options.lanes
+    known: set[str] = set()
+    async with more_lanes(campaign, lanes) as campaigns:
+        for turn in range(level.seeds):
+            _tell(f"random scripts, seed {campaign.report.seed + turn}, {len(campaigns)} lanes")
+            await explore(campaigns, campaign.report.seed + turn, examples // level.seeds, known)
 
 
 def door_of(url: str) -> Door:
-    """Where a URL leads to. Raises ConfigError."""
+    """Where a URL leads to. Raises ConfigError.
+
+    Without an sslmode nothing is encrypted: what is compared must not depend on what is offered.
+    """
     parts = parse_url(url)
+    encryption_for(
+        parts.parameters.get("sslmode", "disable"), parts.parameters.get("sslrootcert", "")
+    )
     user = parts.user or "postgres"
     return Door(
         host=parts.host,
@@ -117,6 +126,8 @@ def door_of(url: str) -> Door:
         user=user,
         password=parts.password,
         database=parts.dbname or user,
+        sslmode=parts.parameters.get("sslmode", "disable"),
+        sslrootcert=parts.parameters.get("sslrootcert", ""),
     )
 
 

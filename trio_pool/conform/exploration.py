@@ -34,7 +34,8 @@ class Exploration:
 
     campaign: Campaign
     examples: int
-    _known: set[str] = attrs.field(init=False, factory=set)
+    # Kinds of differences that are reported already, shared by all lanes.
+    _known: set[str]
     _smallest: Difference | None = attrs.field(init=False, default=None)
     _left: int = attrs.field(init=False, default=0)
 

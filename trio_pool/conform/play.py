@@ -44,6 +44,9 @@ class Nobody:
         return
 
 
+Goodbye = Callable[[Client], Awaitable[list[Reply]]]
+
+
 async def seen(script: Script, connect: Connect, admin: Client, adversary: Adversary) -> Seen:
     """Play in a database made anew; what everyone saw, and what the tables hold then."""
     await make_anew(admin)
@@ -52,7 +55,11 @@ async def seen(script: Script, connect: Connect, admin: Client, adversary: Adver
 
 
 async def play(
-    script: Script, connect: Connect, admin: Client, adversary: Adversary
+    script: Script,
+    connect: Connect,
+    admin: Client,
+    adversary: Adversary,
+    goodbye: Goodbye = Client.say_goodbye,
 ) -> tuple[Line, ...]:
     """Play all steps, say goodbye for everyone still there, and return the trace."""
     clients: dict[int, Client] = {}
@@ -65,8 +72,9 @@ async def play(
             pinned = pinned or (isinstance(step, Say) and step.pins)
             replies = await _take(step, clients, connect, admin)
             lines += _line(number, step, clients, replies)
-        for index, client in sorted(clients.items()):
-            replies = await client.say_goodbye()
+        for index in sorted(clients):
+            replies = await goodbye(clients[index])
+            del clients[index]
             lines.append(Line(len(script.steps), index, normalised(replies), ()))
     finally:
         with trio.CancelScope(shield=True):

@@ -6,19 +6,24 @@ empty, and is marked as ours by its comment.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import trio
 
 from trio_pool.conform.client import Client
+from trio_pool.conform.script import Say, Script
 
 MARK: Final = "trio-pool conform: dropped and made anew at every run"
 
-FIXTURES: Final = """
+TABLES: Final = """
 create table t (id int primary key, v text);
 insert into t values (1, 'one'), (2, 'two'), (3, 'three');
 create table u (a int primary key);
 create table late (a int primary key deferrable initially deferred);
+"""
+FIXTURES: Final = f"""
+{TABLES}
 create domain positive as int check (value > 0);
 create type mood as enum ('sad', 'ok', 'happy');
 create function loud(a int) returns int language plpgsql
@@ -63,6 +68,12 @@ _END_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.01
 
 
+# A random script without any of these leaves the tables as they are.
+_CHANGING: Final = re.compile(
+    rb"insert|update|delete|truncate|alter|create|drop|call|copy u", re.IGNORECASE
+)
+
+
 class NotOurs(Exception):
     """The database holds something, and not by our doing."""
 
@@ -86,11 +97,21 @@ async def take_over(admin: Client) -> None:
     await admin.rows(f"alter database {name} set lock_timeout = '1s'")
 
 
+def changes(script: Script) -> bool:
+    """Whether a random script may change what is in the tables."""
+    return any(isinstance(step, Say) and _CHANGING.search(step.data) for step in script.steps)
+
+
 async def make_anew(admin: Client) -> None:
     """Forget what a run has left and create the fixtures."""
     for (gid,) in await admin.rows(_PREPARED):
         await admin.rows(f"rollback prepared '{gid}'")
     await admin.rows(_CLEAR + FIXTURES)
+
+
+async def restore_tables(admin: Client) -> None:
+    """Forget what random scripts have left, which change nothing but tables."""
+    await admin.rows("drop table if exists t, u, late, made cascade;" + TABLES)
 
 
 async def contents(admin: Client) -> dict[str, str | None]:

@@ -164,6 +164,7 @@ def test_an_empty_password_is_refused_as_such() -> None:
 
 @pytest.mark.parametrize("method", [AuthMethod.PLAIN, AuthMethod.MD5, AuthMethod.SCRAM])
 @pytest.mark.parametrize("message", [frontend.query(b"select 1"), frontend.terminate()])
+@pytest.mark.hard_case(181)
 def test_nothing_but_an_answer_may_be_sent_before_authentication(
     method: AuthMethod, message: bytes
 ) -> None:
@@ -193,6 +194,7 @@ def test_answers_that_are_too_long_or_malformed_are_violations(
         exchange.send((ord("p"), body))
 
 
+@pytest.mark.hard_case(183)
 def test_the_longest_password_allowed_is_checked() -> None:
     longest = b"x" * 65_534
 

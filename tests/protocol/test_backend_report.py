@@ -25,6 +25,7 @@ def test_fields_are_sent_in_the_order_of_the_server() -> None:
     assert (error.severity, error.sqlstate, error.message) == ("ERROR", "42601", "syntax error")
 
 
+@pytest.mark.hard_case(160)
 def test_an_error_without_any_field_can_be_read() -> None:
     error = backend.decode_error_response(b"\0")
 

@@ -115,6 +115,7 @@ def test_a_tag_that_no_frontend_sends_is_refused_whatever_its_length(tag: int) -
         check_frontend_header(tag, 4)
 
 
+@pytest.mark.hard_case(199)
 def test_every_backend_tag_may_come_and_none_beyond_the_limit() -> None:
     tags = [value for name, value in vars(BackendTag).items() if name.isupper()]
     for tag in tags:

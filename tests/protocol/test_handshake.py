@@ -159,6 +159,7 @@ MD5 = backend.authentication_md5_password(b"salt")
         (PLAIN, backend.authentication_kerberos_v5(), "AuthenticationKerberosV5"),
     ],
 )
+@pytest.mark.hard_case(187)
 def test_we_say_which_proof_is_demanded_and_what_is_lacking(
     secret: ClientSecret, question: bytes, reason: str
 ) -> None:
@@ -209,6 +210,7 @@ def test_a_server_that_asks_for_too_much_work_is_refused_before_the_work() -> No
 
 
 @pytest.mark.parametrize("before", [(), (OK,), (CLEARTEXT,), (CLEARTEXT, OK), (SASL,)])
+@pytest.mark.hard_case(184)
 def test_an_error_of_the_server_is_told_at_every_stage(before: tuple[bytes, ...]) -> None:
     error = backend.error_response("FATAL", "3D000", 'database "d" does not exist')
 
@@ -218,6 +220,7 @@ def test_an_error_of_the_server_is_told_at_every_stage(before: tuple[bytes, ...]
     assert caught.value.message == 'database "d" does not exist'
 
 
+@pytest.mark.hard_case(161)
 def test_a_server_may_lower_the_protocol_version() -> None:
     for version in (3 << 16, 0):
         lower = backend.negotiate_protocol_version(version)
@@ -266,6 +269,7 @@ def test_a_server_need_not_offer_a_cancel_key() -> None:
         (b"R\0\0\0\x08\0\0\0\x63",),
     ],
 )
+@pytest.mark.hard_case(161)
 def test_messages_that_have_no_place_in_a_login_are_violations(received: tuple[bytes, ...]) -> None:
     with pytest.raises(ProtocolViolation):
         finish(client(), *received)

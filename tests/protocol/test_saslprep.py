@@ -25,6 +25,7 @@ from protocol.saslprep import saslprep
         ("\u05d0\u05d1", "\u05d0\u05d1"),
     ],
 )
+@pytest.mark.hard_case(183)
 def test_passwords_that_look_alike_become_alike(password: str, prepared: str) -> None:
     assert saslprep(password.encode()) == prepared.encode()
 
@@ -45,6 +46,7 @@ def test_passwords_that_saslprep_forbids_are_used_as_they_are(password: str) -> 
     assert saslprep(password.encode()) == password.encode()
 
 
+@pytest.mark.hard_case(183)
 def test_passwords_that_are_not_utf8_are_used_as_they_are() -> None:
     assert saslprep(b"\xff\xfe\xc3") == b"\xff\xfe\xc3"
 

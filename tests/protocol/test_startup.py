@@ -97,6 +97,7 @@ def test_a_packet_must_end_where_its_pairs_end(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("pairs", [[], [(b"database", b"d")], [(b"user", b"")]])
+@pytest.mark.hard_case(179)
 def test_a_client_without_a_user_is_refused(pairs: list[tuple[bytes, bytes]]) -> None:
     assert refused(packet(*pairs)).sqlstate == "28000"
 
@@ -110,6 +111,7 @@ def test_a_client_without_a_user_is_refused(pairs: list[tuple[bytes, bytes]]) ->
         (b"\x04\xd2\x16\x31", "1234.5681"),
     ],
 )
+@pytest.mark.hard_case(178)
 def test_versions_that_are_not_spoken_are_named(version: bytes, shown: str) -> None:
     violation = refused(version + b"user\0u\0\0")
 
@@ -157,6 +159,7 @@ def test_malformed_requests_are_violations(data: bytes) -> None:
     assert refused(data).sqlstate == "08P01"
 
 
+@pytest.mark.hard_case(179)
 def test_a_client_that_names_no_database_means_the_one_called_like_the_user() -> None:
     assert decoded((b"user", b"u")).database == b"u"
     assert decoded((b"user", b"u"), (b"database", b"")).database == b"u"
@@ -215,6 +218,7 @@ def test_a_client_that_asks_for_nothing_new_is_not_negotiated_with() -> None:
 
 
 @pytest.mark.parametrize("minor", [3, 9999])
+@pytest.mark.hard_case(178)
 def test_a_newer_client_is_told_the_newest_version_spoken(minor: int) -> None:
     spoken, reply = startup.negotiate(decoded((b"user", b"u"), minor=minor))
 
@@ -222,6 +226,7 @@ def test_a_newer_client_is_told_the_newest_version_spoken(minor: int) -> None:
     assert decode_negotiate_protocol_version(reply[5:]).version == 3 << 16 | 2
 
 
+@pytest.mark.hard_case(178)
 def test_protocol_options_are_declined_by_name() -> None:
     spoken, reply = startup.negotiate(decoded((b"user", b"u"), (b"_pq_.x", b"1"), minor=0))
 

@@ -120,6 +120,7 @@ def test_a_pinned_client_is_listed_with_its_reason_until_the_server_says_it_is_o
     assert (counters.pins, counters.pins_temp, counters.pins_lock) == (2, 1, 1)
 
 
+@pytest.mark.hard_case(136)
 def test_a_library_that_was_loaded_goes_with_its_backend(pool: StartPool) -> None:
     running = pool(default_pool_size=1)
     with client_of(running) as client:

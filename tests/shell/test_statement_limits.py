@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from protocol import frontend
 from tests.conftest import StartPool
 from tests.support.pooler import RunningPool
@@ -54,6 +56,7 @@ def test_no_limit_of_zero_takes_prepared_statements_away(pool: StartPool) -> Non
             assert other.ask(use(number + 100))[1] == ("D", str(number + 100).encode())
 
 
+@pytest.mark.hard_case(189)
 def test_a_client_that_holds_too_much_text_is_told_which_limit_it_met(pool: StartPool) -> None:
     running = pool(default_pool_size=1, max_client_prepared_bytes=10_000)
     text = b"select '" + b"x" * 6_000 + b"'"

@@ -92,6 +92,7 @@ def test_a_client_comes_in_with_every_sslmode(operated: Operated, mode: str) -> 
             assert bool(here.pgconn.ssl_in_use) is (mode not in ("disable", "allow"))
 
 
+@pytest.mark.hard_case(193)
 def test_much_data_passes_both_ways(operated: Operated) -> None:
     with serving(operated) as running, client(running, sslmode="require") as here:
         here.execute("create temporary table much (n int, t text)")

@@ -2,11 +2,12 @@
 
 The same script is played on direct connections, one per client, and through the pooler, while
 an adversary moves backends around; whatever a client saw must be equal, message for message.
-It works against any pooler, and shares nothing with ours but `protocol`.
+It works against any pooler, and shares nothing with ours but `protocol` and how connections are
+opened.
 
 Pure: `script` and `words` (the language), `scripts/` (the recorded ones), `replies` (what a
 server said, decoded apart from `protocol`), `normalise` (what may differ, with reasons),
 `compare` and `report`. With Trio: `client`, `world` (the database), `play`, `adversaries`,
-`campaign` (one run) and `command`. With Hypothesis, an extra: `random_scripts`, `random_world`
-and `exploration`.
+`seats` (clients that are kept), `campaign` (one run) and `command`. With Hypothesis, an extra:
+`random_scripts`, `random_world`, `exploration` and `lanes` (several runs at once).
 """

@@ -1,0 +1,159 @@
+"""Backends that go, and clients that keep theirs for ever: one client is concerned at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.conftest import StartPool
+from tests.support.pooler import RunningPool
+from tests.support.raw import RawClient
+from trio_pool.conform.replies import Reply, field
+from trio_pool.conform.words import FLUSH, SYNC, close, describe, parse, query, run
+from trio_pool.embedded import LocalServer
+
+pytestmark = pytest.mark.postgres
+
+PATIENCE_SECONDS = 60.0
+MANY = 20_000
+
+
+def client_of(running: RunningPool, database: str | None = None) -> RawClient:
+    return RawClient(
+        (running.host, running.port),
+        user=running.user,
+        password=running.password,
+        database=database or running.database,
+        patience=PATIENCE_SECONDS,
+    )
+
+
+@pytest.fixture
+def root(postgres: LocalServer) -> Iterator[RawClient]:
+    """A superuser on the server itself."""
+    address = postgres.host, postgres.port
+    with RawClient(address, user=postgres.user, password=postgres.password) as client:
+        yield client
+
+
+@pytest.fixture
+def database(root: RawClient) -> Iterator[str]:
+    """The name of a database of this test's own."""
+    name = f"lost_{uuid4().hex[:12]}"
+    root.rows(f"create database {name}")
+    yield name
+    root.rows(f"drop database {name} with (force)")
+
+
+def until_no_backend(root: RawClient, database: str) -> None:
+    gone = f"select count(*) from pg_stat_activity where datname = '{database}'"
+    for _ in range(100_000):
+        if root.rows(gone) == [("0",)]:
+            return
+    raise AssertionError("the backends are still there")
+
+
+def error_in(replies: list[Reply]) -> tuple[str | None, str | None]:
+    """Severity and SQLSTATE of the only error in there."""
+    [error] = [reply for reply in replies if reply[0] == "E"]
+    return field(error, "S"), field(error, "C")
+
+
+@pytest.mark.hard_case(11)
+def test_a_client_that_flushes_and_then_rests_loses_its_backend(pool: StartPool) -> None:
+    running = pool(default_pool_size=1, idle_transaction_timeout=0.2)
+
+    with client_of(running) as client, client_of(running) as other:
+        client.send(parse("", "select 1") + describe("") + FLUSH)
+        client.receive("T")
+        other.send(query("select 'served'"))
+
+        assert error_in(client.receive("closed")) == ("FATAL", "25P03")
+        assert ("D", b"served") in other.receive()
+
+
+@pytest.mark.hard_case(26)
+def test_one_fatal_error_reaches_a_client_that_is_still_writing(pool: StartPool) -> None:
+    running = pool(default_pool_size=1)
+    own_end = query("select pg_terminate_backend(pg_backend_pid())")
+
+    with client_of(running) as client:
+        client.send(own_end + query("select 1") * MANY)
+
+        assert error_in(client.receive("closed")) == ("FATAL", "57P01")
+    with client_of(running) as other:
+        assert other.rows("select 1") == [("1",)]
+
+
+@pytest.mark.hard_case(79)
+def test_a_type_that_is_another_one_after_the_backends_were_lost_is_not_taken_for_it(
+    pool: StartPool, root: RawClient, database: str
+) -> None:
+    running = pool(default_pool_size=1)
+    with client_of(running, database) as owner, client_of(running, database) as client:
+        owner.ask(query("create type mood as enum ('sad', 'happy')"))
+        client.ask(parse("s", "select $1::mood") + SYNC)
+        owner.ask(query("drop type mood; create type mood as enum ('happy')"))
+        root.rows(
+            f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{database}'"
+        )
+        until_no_backend(root, database)
+
+        # What was promised, the type's number in ParameterDescription, cannot be kept.
+        assert error_in(client.ask(run("s", "happy") + SYNC))[0] == "ERROR"
+        again = client.ask(close("s") + parse("s", "select $1::mood") + run("s", "happy") + SYNC)
+        assert ("D", b"happy") in again
+
+
+@pytest.mark.hard_case(80)
+def test_what_one_text_means_in_one_database_is_nothing_to_another(
+    pool: StartPool, root: RawClient, database: str
+) -> None:
+    running = pool(default_pool_size=1)
+    with client_of(running) as here, client_of(running, database) as there:
+        here.ask(query("drop table if exists same; create table same (a int)"))
+        there.ask(query("create table same (b text); insert into same values ('there')"))
+        prepared = parse("s", "select * from same") + describe("s") + SYNC
+        shapes = [client.ask(prepared)[2] for client in (here, there)]
+
+        assert [str(shape[1])[:4] for shape in shapes] == ["('a'", "('b'"]
+        for _ in range(2):
+            assert here.ask(run("s") + SYNC) == [("2",), ("C", "SELECT 0"), ("Z", "I")]
+            assert ("D", b"there") in there.ask(run("s") + SYNC)
+        here.ask(query("drop table same"))
+
+
+@pytest.mark.hard_case(111, 151)
+def test_backends_that_the_server_ends_at_rest_are_replaced_unseen(
+    pool: StartPool, root: RawClient, database: str
+) -> None:
+    root.rows(f"alter database {database} set idle_session_timeout = '50ms'")
+    running = pool(default_pool_size=2)
+
+    with client_of(running, database) as client:
+        client.ask(parse("s", "select 'prepared'") + SYNC)
+        until_no_backend(root, database)
+
+        assert client.ask(run("s") + SYNC) == [
+            ("2",),
+            ("D", b"prepared"),
+            ("C", "SELECT 1"),
+            ("Z", "I"),
+        ]
+
+
+@pytest.mark.hard_case(128)
+def test_the_first_client_of_a_pool_is_told_what_the_server_would_have_told_it(
+    pool: StartPool, postgres: LocalServer
+) -> None:
+    wishes = {"timezone": "Asia/Tokyo", "datestyle": "german", "application_name": "first"}
+    running = pool(default_pool_size=1)
+
+    def told(address: tuple[str, int]) -> dict[str, str]:
+        user, password = postgres.user, postgres.password
+        with RawClient(address, user=user, password=password, parameters=wishes) as client:
+            return client.parameters
+
+    assert told((running.host, running.port)) == told((postgres.host, postgres.port))

@@ -111,7 +111,7 @@ def test_a_server_that_never_answers_the_login_ends_with_query_wait_timeout(
         # First the attempt is given up (server_connect_timeout) and another one begins.
         there.clock.jump(20)
         await until(lambda: there.pool.failure is not None, lambda: "it still waits")
-        assert client.stream.socket.fileno() >= 0 and len(there.pool.waiting) == 1
+        assert client.plain.fileno() >= 0 and len(there.pool.waiting) == 1
         there.clock.jump(200)
 
         assert code(await client.receive("closed")) == "53300"

@@ -123,7 +123,7 @@ class World:
 
     def held_by(self, client: Client) -> Backend:
         """The backend that a client of ours holds."""
-        port = client.stream.socket.getsockname()[1]
+        port = client.plain.getsockname()[1]
         for session in self.serving.server.sessions.values():
             with contextlib.suppress(OSError):
                 if session.wire.sock.getpeername()[1] == port and session.backend is not None:  # type: ignore[attr-defined]

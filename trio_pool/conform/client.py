@@ -168,15 +168,16 @@ class Client:
 
     def close(self) -> None:
         """Close without a goodbye."""
-        self._socket.close()
+        self.plain.close()
 
     def reset(self) -> None:
         """Close so that the peer sees a connection reset."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     @property
-    def _socket(self) -> trio.socket.SocketType | socket.socket:
+    def plain(self) -> trio.socket.SocketType | socket.socket:
+        """The socket, under the encryption if there is any."""
         stream = self.stream
         return stream.sock.plain if isinstance(stream, TlsStream) else stream.socket
 

@@ -19,6 +19,7 @@ PACKAGES = ("protocol", "trio_pool")
 
 DECISIONS = (
     "trio_pool.access",
+    "trio_pool.channels",
     "trio_pool.config",
     "trio_pool.conform.compare",
     "trio_pool.conform.normalise",

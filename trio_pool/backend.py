@@ -84,6 +84,7 @@ class Backend:
         self.pool = pool
         self.state = BackendState(pool.statements_max, BackendSettings(login.parameters))
         self.pid = login.pid
+        self.state.process = login.pid.to_bytes(4, "big")
         self.key = login.key
         self.address = address
         self.holder: Holder | None = None

@@ -70,6 +70,12 @@ def aim(session: Session | None) -> Target | None:
         if session.waiting_since and refuse_waiting_query(session.relay):
             session.no_longer_waits()
         return None
+    listening = session.relay.listening
+    if listening is not None and listening.crossing is not None:
+        # The backend is at a question of ours; what the client says has not been sent yet.
+        if refuse_waiting_query(session.relay):
+            session.send()
+        return None
     if not backend.key or not backend.state.pipeline.owed:
         return None
     backend.cancels += 1

@@ -166,6 +166,22 @@ class BackendLost(Ending):
     hint = "The transaction was rolled back by the server; connect again and repeat it."
 
 
+class NotificationsUnread(Ending):
+    """A client that listens does not read what it is told."""
+
+    sqlstate = "53400"
+    message = "too many notifications wait for this client (max_client_notification_bytes)"
+    hint = "Read notifications as they come, or raise max_client_notification_bytes."
+
+
+class ListenFailed(Ending):
+    """A client's new backend would not listen to the client's channels."""
+
+    sqlstate = "08006"
+    message = "the server would not listen to the channels of this client again"
+    hint = "Connect again, and LISTEN again; the queue of notifications may be full."
+
+
 class ServerLoginFailing(Ending):
     """No backend can be opened for this pool."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 import trio
 
 from protocol.backend import notice_response
+from trio_pool.absence import send_away_if_idle
 from trio_pool.backend import Backend
 from trio_pool.errand import Errand
 from trio_pool.errors import (
@@ -69,6 +70,8 @@ def tend(pool: Pool, now: float) -> None:
         elif 0 < idle <= now - backend.idle_since:
             if len(pool.backends) > pool.limits.min_pool_size:
                 pool.discard(backend)
+    if pool.ear is not None:
+        pool.ear.tend(now)
     if pool.settings.server_check_query is not None:
         delay = pool.settings.server_check_delay
         for backend in [backend for backend in pool.idle if now - backend.idle_since > delay]:
@@ -76,6 +79,8 @@ def tend(pool: Pool, now: float) -> None:
     for backend in list(pool.backends):
         holder = backend.holder
         if isinstance(holder, Session):
+            if holder.relay.pins:
+                send_away_if_idle(holder, now)
             _check(holder, backend, now)
         elif isinstance(holder, Errand):
             _hurry(pool, holder, now - backend.held_since)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from protocol.tags import TransactionStatus
+from trio_pool.channels import AWAY
 from trio_pool.monitor import monitor_of
-from trio_pool.pins import KINDS, shortened
+from trio_pool.pins import KINDS, LISTEN, shortened
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
@@ -48,6 +49,9 @@ def leftovers(server: Server) -> tuple[Leftover, ...]:
 def _of(session: Session) -> Iterator[Leftover]:
     backend = session.backend
     if backend is None:
+        listening = session.relay.listening
+        if listening is not None and listening.place == AWAY:
+            yield _leftover(session, LISTEN, listening.said, pins=False)
         return
     if backend.state.pipeline.status != TransactionStatus.IDLE:
         monitor = monitor_of(session.wire)

@@ -49,6 +49,8 @@ def pinned(sessions: Iterable[Session]) -> list[Pinned]:
         if session.backend is not None
         for pin in session.relay.pins
         if not (pin.over or pin.warns)
+        # A client that listens may keep its backend for a moment.
+        if pin.since or pin.reason not in session.relay.pool.pin_policy.shared
     ]
     return sorted(rows, key=lambda row: row.since)
 
@@ -61,8 +63,8 @@ def settle_pins(relay: Relay, number: int, pool: Pool) -> None:
             _warn(pin, number, pool)
         elif pin.over:
             _end(pin, number, pool)
-        elif not relay.pins_suspect and not pin.since:
-            _begin(pin, number, pool)
+        elif not relay.pins_suspect and pin.reason not in relay.pool.pin_policy.shared:
+            begin_pin(pin, number, pool)
     relay.pins = kept
 
 
@@ -72,7 +74,10 @@ def end_pins(relay: Relay, number: int, pool: Pool) -> None:
         _end(pin, number, pool)
 
 
-def _begin(pin: Pin, number: int, pool: Pool) -> None:
+def begin_pin(pin: Pin, number: int, pool: Pool) -> None:
+    """Say that the client keeps its backend for this, unless it was said."""
+    if pin.since:
+        return
     pin.since = pool.now
     log.info(
         "client pinned session=%d pool=%s reason=%s: %s",

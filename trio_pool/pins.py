@@ -22,6 +22,8 @@ SEQUENCE: Final = "sequence"
 
 # A server can say whether anything of these is left. Nothing tells of a LOAD.
 ASKED_ABOUT: Final = frozenset({TEMPORARY, HOLD, LISTEN, LOCK})
+# What ends every kind of state that a pin is for.
+WIPE: Final = "DISCARD ALL"
 _STATEMENT_BYTES_MAX: Final = 200
 
 # Not a kind of state: code that was run and may have left some. Always asked about.
@@ -56,6 +58,8 @@ class Pin:
     warns: bool = False
     # The functions that are suspected.
     calls: tuple[str, ...] = ()
+    # LISTEN: what the server last said the backend listens to.
+    channels: frozenset[bytes] = frozenset()
 
 
 @attrs.define(eq=False)
@@ -64,6 +68,8 @@ class PinPolicy:
 
     refused: frozenset[str] = frozenset()
     warned: frozenset[str] = frozenset()
+    # What another backend can have for the client.
+    shared: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, actions: Iterable[tuple[str, PinAction]]) -> PinPolicy:
@@ -73,7 +79,7 @@ class PinPolicy:
             action: frozenset(r for r, kind in KINDS.items() if by_kind.get(kind) is action)
             for action in PinAction
         }
-        return cls(reasons[PinAction.REFUSE], reasons[PinAction.WARN])
+        return cls(reasons[PinAction.REFUSE], reasons[PinAction.WARN], reasons[PinAction.SHARE])
 
 
 def shortened(text: bytes) -> str:

@@ -33,6 +33,7 @@ from trio_pool.tls_settings import NO_ENCRYPTION
 
 if TYPE_CHECKING:
     from trio_pool.adversary import Adversary
+    from trio_pool.ear import Ear
     from trio_pool.trial import Greeting
 
 log = logging.getLogger(__name__)
@@ -49,16 +50,24 @@ def pin_policy_of(settings: Settings) -> PinPolicy:
 class Caps:
     """Backends per database and per user over all pools (max_db_, max_user_connections)."""
 
-    __slots__ = ("by_database", "by_user")
+    __slots__ = ("by_database", "by_user", "ears_by_database", "ears_by_user")
 
     def __init__(self) -> None:
         self.by_database: dict[str, int] = {}
         self.by_user: dict[str, int] = {}
+        # Those among them that only listen.
+        self.ears_by_database: dict[str, int] = {}
+        self.ears_by_user: dict[str, int] = {}
 
     def count(self, database: str, user: str, change: int) -> None:
         """One backend more or less."""
         self.by_database[database] = self.by_database.get(database, 0) + change
         self.by_user[user] = self.by_user.get(user, 0) + change
+
+    def count_ear(self, database: str, user: str, change: int) -> None:
+        """One ear more or less."""
+        self.ears_by_database[database] = self.ears_by_database.get(database, 0) + change
+        self.ears_by_user[user] = self.ears_by_user.get(user, 0) + change
 
 
 def lengths_max(settings: Settings) -> list[int]:
@@ -126,8 +135,8 @@ class Pool:
         self._lasting = False
         # The janitor's clock: good enough for timeouts, free to read.
         self.now = now
-        # When the janitor was last here.
-        self.tended_at = now
+        self.tended_at = now  # When the janitor was last here.
+        self.ear: Ear | None = None  # Listens for clients that hold no backend.
         self._caps = caps
         self._open_soon = open_soon
 
@@ -383,14 +392,36 @@ class Pool:
         soon: float = _RETRY_SECONDS * 2 ** min(self._failures, 10)
         return self.failed_at + min(soon, self.settings.server_login_retry)
 
+    def keep_ear(self, ear: Ear | None) -> None:
+        """Have this ear from now on, or none."""
+        change = (ear is not None) - (self.ear is not None)
+        self._caps.count_ear(self.database.name, self.user, change)
+        self.statements.unread_bytes_max = self.settings.max_client_notification_bytes
+        self.ear = ear
+
+    @property
+    def may_have_ear(self) -> bool:
+        """The ears of all pools leave at least half of the allowed connections to clients."""
+        limits, caps, own = self.limits, self._caps, self.ear is None
+        of_database = caps.ears_by_database.get(self.database.name, 0) + own
+        of_user = caps.ears_by_user.get(self.user, 0) + own
+        return (not limits.max_db_connections or 2 * of_database <= limits.max_db_connections) and (
+            not limits.max_user_connections or 2 * of_user <= limits.max_user_connections
+        )
+
+    @property
+    def fits(self) -> bool:
+        """There are no more backends than pool_size allows."""
+        return not self.limits.pool_size or len(self.backends) <= self.limits.pool_size
+
     def _size(self) -> int:
-        """pool_size, and the reserve when someone has waited too long."""
+        """pool_size, the ear, and the reserve when someone has waited too long."""
         limits, settings = self.limits, self.settings
         reserve = 0
         if limits.reserve_pool_size and self.waiting and settings.reserve_pool_timeout:
             if self.now - self.waiting[0].waiting_since >= settings.reserve_pool_timeout:
                 reserve = limits.reserve_pool_size
-        return limits.pool_size + reserve
+        return limits.pool_size + reserve + (self.ear is not None)
 
     def opened(self, backend: Backend, parameters: dict[bytes, bytes]) -> None:
         """A backend has logged in."""
@@ -451,6 +482,8 @@ class Pool:
     def pause(self) -> None:
         """Open and lend nothing until `resume`; backends are closed as they come back."""
         self.paused = True
+        if self.ear is not None:
+            self.ear.rest()
         self.renew()
 
     def resume(self) -> None:
@@ -461,6 +494,8 @@ class Pool:
     def retire(self) -> None:
         """The configuration has no place for this pool: what is at work is its last work."""
         self.closed = True
+        if self.ear is not None:
+            self.ear.close()
         self.renew()
         self.refuse_waiting(ConfigurationChanged())
 

@@ -449,6 +449,7 @@ class Server:
             self.classifier,
             pool.statistics.counters,
         )
+        relay.process = pid.to_bytes(4, "big")
         session = Session(self.new_number(), pool, relay, arrival.wire, key)
         card = arrival.card
         session.user = card.user

@@ -12,6 +12,7 @@ import logging
 from typing import Protocol
 
 from protocol.errors import ProtocolViolation
+from trio_pool import absence
 from trio_pool.backend import Backend
 from trio_pool.errors import (
     ClientViolation,
@@ -23,7 +24,7 @@ from trio_pool.errors import (
     StatementModeTransaction,
 )
 from trio_pool.pinned import end_pins, settle_pins
-from trio_pool.pins import LOAD
+from trio_pool.pins import LOAD, WIPE
 from trio_pool.pool import Pool
 from trio_pool.relay import (
     Relay,
@@ -41,9 +42,6 @@ from trio_pool.switchboard import Bell
 from trio_pool.wire import UNSENT_BYTES_MAX, Wire
 
 log = logging.getLogger(__name__)
-
-# What ends every kind of state that a pin is for.
-WIPE = "DISCARD ALL"
 
 # Client bytes kept while it waits for a backend or an answer; beyond, it is not read from.
 _KEPT_BYTES_MAX = 65_536
@@ -126,11 +124,11 @@ class Session:
                 self.pool.go_on(backend)
             take_from_client(relay, data)
         except ProtocolViolation as violation:
-            self._send()
+            self.send()
             self.end(ClientViolation(violation.message, violation.hint))
             return
         except Ending as ending:
-            self._send()
+            self.send()
             self.end(ending)
             return
         self._carry_on()
@@ -163,7 +161,9 @@ class Session:
             pipeline = backend.state.pipeline
             cut_short = pipeline.copying_in or self.relay.up_passing > 0
             # Without a Sync to come, what is owed beyond the last one never will be.
-            done = cut_short or pipeline.status_known() or self.wire.broken
+            listening = self.relay.listening
+            crossing = listening is not None and listening.crossing is not None
+            done = cut_short or pipeline.status_known() and not crossing or self.wire.broken
         if done:
             self.end(None)
 
@@ -185,14 +185,14 @@ class Session:
             elif relay.parts_bytes > _KEPT_BYTES_MAX:
                 self.wire.pause()
             return
-        self._send()
+        self.send()
         if relay.goodbye and not self.leaving:
             self._leave()
             return
         if relay.hold is not None and relay.parts_bytes > _KEPT_BYTES_MAX:
             self.wire.pause()
 
-    def _send(self) -> None:
+    def send(self) -> None:
         """Put both directions, and stop reading from whoever is faster than the other."""
         relay, backend = self.relay, self.backend
         if relay.to_client:
@@ -241,7 +241,7 @@ class Session:
         except ProtocolViolation as violation:
             log.warning("backend discarded backend=%d: %s", backend.number, violation)
             backend.state.spoiled = "it broke the protocol"
-            self._send()
+            self.send()
             self.end(ServerBroken())
             return
         except SettingsNotRestored as refused:
@@ -249,12 +249,15 @@ class Session:
                 self._try_another(backend)
                 return
             backend.state.spoiled = "it could not be given its client's settings"
-            self._send()
+            self.send()
             self.end(refused)
+            return
+        except Ending as ending:
+            self.end(ending)
             return
         if relay.server_gone:
             backend.state.spoiled = "the server ended it"
-            self._send()
+            self.send()
             self.end(ServerSaidFatal())
             return
         if relay.resume:
@@ -262,7 +265,7 @@ class Session:
             if self.backend is not backend:
                 return
         if relay.to_client or relay.to_server:
-            self._send()
+            self.send()
         if self.leaving:
             self._end_if_done()
         elif backend.state.pipeline.owed:
@@ -282,6 +285,13 @@ class Session:
         self._carry_on()
 
     def _resume(self) -> None:
+        listening = self.relay.listening
+        if listening is not None and listening.crossing is not None:
+            absence.backend_has_crossed(self, listening)
+        else:
+            self._proceed()
+
+    def _proceed(self) -> None:
         if not self.wire.reading and not self.leaving:
             self.wire.resume()
         backend = self.backend
@@ -295,11 +305,11 @@ class Session:
         try:
             proceed(self.relay)
         except ProtocolViolation as violation:
-            self._send()
+            self.send()
             self.end(ClientViolation(violation.message, violation.hint))
             return
         except Ending as ending:
-            self._send()
+            self.send()
             self.end(ending)
             return
         self._carry_on()
@@ -309,8 +319,45 @@ class Session:
         pipeline = backend.state.pipeline
         return not pipeline.owed and not pipeline.segment_open and pipeline.status == ord("T")
 
-    def _release(self, backend: Backend) -> None:
-        """The transaction is over: the backend goes to whoever is next."""
+    def go_on(self) -> None:
+        """The client is at home again: what it has been waiting to say is said now."""
+        self._proceed()
+        if self.leaving and not self.ended.is_set():
+            self._end_if_done()
+
+    def part(self) -> None:
+        """The pool's ear listens for the client: the backend goes to whoever is next."""
+        backend = self.backend
+        assert backend is not None
+        if self.draining is not None:
+            self.end(self.draining)
+            return
+        self._hand_on(backend)
+        if self.relay.parts:
+            self.on_bytes(b"")
+        if self.leaving and not self.ended.is_set():
+            self._end_if_done()
+
+    def leave_home(self) -> None:
+        """The client has lingered long enough, if it is at rest now."""
+        backend = self.backend
+        if backend is not None and self.relay.releasable and self.relay.pins:
+            self._release(backend, may_linger=False)
+
+    def mark_heard(self, mark: bytes) -> None:
+        """The pool's ear has heard a mark of this client's."""
+        absence.mark_in_ear(self, mark)
+
+    def ear_confirmed(self) -> None:
+        """The pool's ear listens to all that it was told to."""
+        absence.ear_confirmed(self)
+
+    def ear_lost(self) -> None:
+        """The pool's ear is gone."""
+        absence.ear_lost(self)
+
+    def _release(self, backend: Backend, may_linger: bool = True) -> None:
+        """The transaction is over: the backend goes to whoever is next, if nothing keeps it."""
         if self.draining is not None:
             self.end(self.draining)
             return
@@ -323,17 +370,25 @@ class Session:
             # Our own questions are no part of the client's time.
             self.pool.rest(backend)
             ask_about_prepared(self.relay, backend.state)
-            self._send()
+            self.send()
             return
         if self.relay.settings_suspect or self.relay.pins:
+            if may_linger and absence.lingers(self):
+                self._keep(backend)
+                return
             settle_pins(self.relay, self.number, self.pool)
             if ask_what_is_left(self.relay, backend.state):
                 self.pool.rest(backend)
-                self._send()
+                self.send()
                 return
             if self.relay.pins and self.pool.adversary is None:
-                self._keep(backend)
+                if not absence.leave(self, backend):
+                    self._keep(backend)
                 return
+            absence.stop_listening(self)
+        self._hand_on(backend)
+
+    def _hand_on(self, backend: Backend) -> None:
         if not backend.wire.reading:
             backend.wire.resume()
         detach(self.relay)
@@ -375,7 +430,7 @@ class Session:
         """What it waited with was refused: it leaves the line, and goes on with what follows."""
         self.waiting_since = 0.0
         self.pool.withdraw(self)
-        self._send()
+        self.send()
         self.on_bytes(b"")
 
     # The end.
@@ -405,6 +460,7 @@ class Session:
             clean = clean and (not self.relay.settings_suspect or bool(self.relay.pins))
             detach(self.relay)
             self._part_from(backend, clean)
+        absence.stop_listening(self)
         self.ended.set()
         if self.host is not None:
             self.host.ended(self)

@@ -33,6 +33,11 @@ _CANONICAL: Final = {name.lower(): name for name in REPORTED}
 
 Environment = tuple[tuple[bytes, bytes], ...]
 
+# What a client has in the place of its environment while its pool's ear listens for it: no
+# backend has the same, so that whoever lends it one looks closer (trio_pool.relay.lending). Why:
+# clients that do not listen then pay nothing for those that do.
+_ABSENT: Final[Environment] = ((b"", b"absent"),)
+
 
 def canonical(name: bytes) -> bytes:
     """The spelling the server reports a setting under; setting names ignore case."""
@@ -117,6 +122,14 @@ class ClientSettings:
             # A new dictionary: copies share the old one.
             self.values = {**self.values, name: value}
             self._renew()
+
+    def depart(self) -> None:
+        """No backend has these settings, until `come_back`."""
+        self.environment = _ABSENT
+
+    def come_back(self) -> None:
+        """The end of `depart`."""
+        self._renew()
 
     def copy(self) -> ClientSettings:
         """The same settings for one more client, which may then go its own way."""

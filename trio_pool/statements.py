@@ -235,6 +235,9 @@ class PoolStatements:
         "sequences_matter",
         "forgetful",
         "lengths_max",
+        "marks",
+        "unread_bytes_max",
+        "_marks_set",
     )
 
     # Limits of what is remembered about texts.
@@ -255,6 +258,11 @@ class PoolStatements:
         self.forgetful = False
         # By tag, what a client's message may be long (max_packet_size, disable_pqexec).
         self.lengths_max = LENGTH_MAX
+        # The channel of the marks that listening clients cross by (trio_pool.channels).
+        self.marks = self.prefix + b"marks"
+        # What of notifications may wait for one client.
+        self.unread_bytes_max = 0
+        self._marks_set = 0
         self._count = 0
         self._harmless: set[bytes] = set()
         self.functions = Functions()
@@ -267,6 +275,11 @@ class PoolStatements:
         """A server name that was never used before."""
         self._count += 1
         return self.prefix + b"%x" % self._count
+
+    def new_mark(self, process: bytes) -> bytes:
+        """A mark that was never set before; in front is the client's process number, in hex."""
+        self._marks_set += 1
+        return process.hex().encode() + b".%x" % self._marks_set
 
     def known_harmless(self, tail: bytes) -> bool:
         """Whether `note_harmless` was told of this very Parse."""

@@ -184,7 +184,7 @@ PGBOUNCER = {
     ],
     "VERSION": [("version", TEXT)],
 }
-OURS = {"PINS", "PREPARED", "TRIO_POOL"}
+OURS = {"CHANNELS", "PINS", "PREPARED", "TRIO_POOL"}
 
 
 @pytest.mark.parametrize("name", PGBOUNCER)

@@ -54,4 +54,5 @@ def test_pgjdbc_notices_nothing_of_the_pool(folder: Path, url: str, errands: str
         "session settings",
         "copy",
         "cancel",
+        "notifications",
     ]

@@ -6,12 +6,16 @@ client's backend has any of it, and one takes it away.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import asyncpg
 import attrs
 import psycopg
 import pytest
 
 from tests.drivers.asyncpg_clients import clients, play
+from tests.drivers.conftest import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.drivers
 
@@ -141,3 +145,47 @@ def test_a_listener_hears_what_is_said_by_itself_and_elsewhere(url: str, errands
             await conversation(ear, mouth)
 
     play(story())
+
+
+NEIGHBOURS = 50
+
+
+def test_psycopg_hears_while_fifty_others_share_two_backends(pool, errands: str) -> None:
+    url = pool(default_pool_size=2).url()
+    with contextlib.ExitStack() as stack:
+        listener, *others = [
+            stack.enter_context(psycopg.connect(url, autocommit=True))
+            for _ in range(NEIGHBOURS + 1)
+        ]
+        listener.execute(f"listen {errands}")
+        for number, client in enumerate(others):
+            client.execute("select pg_notify(%s, %s)", [errands, str(number)])
+        heard = [
+            note.payload
+            for note in listener.notifies(timeout=PATIENCE_SECONDS, stop_after=NEIGHBOURS)
+        ]
+        assert heard == [str(number) for number in range(NEIGHBOURS)]
+        assert value(listener, "select 1") == 1
+
+
+def test_asyncpg_hears_while_fifty_others_share_two_backends(pool, errands: str) -> None:
+    heard: list[object] = []
+
+    async def story() -> None:
+        async with clients(pool(default_pool_size=2).url(), NEIGHBOURS + 1) as (ear, *others):
+            complete = asyncio.Event()
+
+            def listener(*said: object) -> None:
+                heard.append((said[1] == ear.get_server_pid(), said[-1]))
+                if len(heard) == NEIGHBOURS + 1:
+                    complete.set()
+
+            await ear.add_listener(errands, listener)
+            for number, client in enumerate(others):
+                await client.execute("select pg_notify($1, $2)", errands, str(number))
+            await ear.execute(f"notify {errands}, 'own'")
+            await asyncio.wait_for(complete.wait(), PATIENCE_SECONDS)
+
+    play(story())
+    expected: list[object] = [(False, str(number)) for number in range(NEIGHBOURS)]
+    assert heard == [*expected, (True, "own")]

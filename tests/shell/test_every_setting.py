@@ -248,6 +248,18 @@ def _(running: Operated, database: str) -> None:
         client.execute(f"select %s::int, '{'x' * 1_000}'", (1,), prepare=True)
 
 
+@seen("max_client_notification_bytes", "1000")
+def _(running: Operated, database: str) -> None:
+    with raw(running, database) as deaf, running.client(database) as mouth:
+        deaf.ask(frontend.query(b"listen news"))
+        assert running.serving is not None
+        session = running.serving.server.sessions[deaf.pid]
+        while not session.ended.is_set():
+            mouth.execute(
+                "select pg_notify('news', repeat('x', 7000) || n) from generate_series(1, 100) n"
+            )
+
+
 @seen("pin_policy", "temp:refuse")
 def _(running: Operated, database: str) -> None:
     with running.client(database) as client, pytest.raises(psycopg.Error, match="temporary"):

@@ -111,6 +111,7 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
     pool.database, pool.login, pool.encryption = database, login, server.encryption
     pool.adopt(server.config.limits(database, user), server.config.settings)
     pool.statements.pin_policy = pin_policy_of(pool.settings)
+    pool.statements.unread_bytes_max = pool.settings.max_client_notification_bytes
     pool.statements.asks_early = not pool.session_mode
     pool.statements.lengths_max = lengths_max(pool.settings)
     if elsewhere:

@@ -208,6 +208,20 @@ def descriptors(server: Server) -> Iterable[Row]:
         yield (sock.fileno(), "pooler", None, None, place, port, 0, 0, *([None] * 7))
 
 
+def channels(server: Server) -> Iterable[Row]:
+    """What clients listen to that hold no backend, or have held none, and who does it for them."""
+    for pool in list(server.pools.values()):
+        ear = pool.ear
+        if ear is not None:
+            link = ear.link
+            backend = None if link is None else link.backend
+            number = None if backend is None else backend.number
+            for channel in sorted(ear.register.channels):
+                name = channel.decode("utf-8", "replace")
+                count = ear.register.count(channel)
+                yield (pool.database.name, pool.user, name, count, number)
+
+
 def _addresses(wire: Wire) -> Row:
     """Remote address and port, local address and port."""
     remote, local = endpoints(wire.sock)
@@ -236,6 +250,7 @@ def _clock(moment: float) -> str:
 
 VIEWS: Final[dict[str, View]] = {
     "ACTIVE_SOCKETS": active_sockets,
+    "CHANNELS": channels,
     "CLIENTS": clients,
     "FDS": descriptors,
     "PINS": pins,

@@ -34,8 +34,11 @@ class PinAction(enum.Enum):
     PIN = "pin"
     REFUSE = "refuse"
     WARN = "warn"
+    SHARE = "share"
+    """LISTEN alone can follow its client: one backend listens for many (trio_pool.ear)."""
 
 
+_SHARED: Final = "listen"
 PINS: Final = ("temp", "hold", "lock", "listen", "load", "sequence")
 """The kinds of such state: temporary objects, cursors WITH HOLD, session advisory locks, LISTEN,
 LOAD, and what a session knows of its sequences."""
@@ -154,13 +157,23 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def _for_all(action: PinAction) -> dict[str, PinAction]:
+    """Who says `pin` of everything means what cannot be helped."""
+    if action is PinAction.SHARE:
+        raise ValueError(action)
+    actions: dict[str, PinAction] = dict.fromkeys(PINS, action)
+    if action is PinAction.PIN:
+        actions[_SHARED] = PinAction.SHARE
+    return actions
+
+
 def _pin_policy(text: str) -> tuple[tuple[str, PinAction], ...]:
-    actions = dict.fromkeys(PINS, PinAction.PIN)
+    actions = _for_all(PinAction.PIN)
     for item in _names(text):
         kind, _, action = (part.strip().lower() for part in item.partition(":"))
         if not action:
-            actions = dict.fromkeys(PINS, PinAction(kind))
-        elif kind in actions:
+            actions = _for_all(PinAction(kind))
+        elif kind in actions and (action != PinAction.SHARE.value or kind == _SHARED):
             actions[kind] = PinAction(action)
         else:
             raise ValueError(text)
@@ -189,7 +202,8 @@ MODE: Final = Kind("an octal file mode such as 0777", _octal)
 NAMES: Final = Kind("names separated by commas", _names)
 CHECK_QUERY: Final = Kind("a query, <empty> or nothing", _check_query)
 PIN_POLICY: Final = Kind(
-    f"pin, refuse or warn, or such for one kind (listen:refuse); kinds: {', '.join(PINS)}",
+    "pin, refuse or warn, or such for one kind (listen:refuse), and listen:share; kinds: "
+    + ", ".join(PINS),
     _pin_policy,
 )
 POOL_MODE: Final = _one_of(PoolMode)

@@ -69,6 +69,7 @@ class Settings:
     peer_id: int = _setting("peer_id", kinds.PEER_ID)
     max_prepared_statements: int = _setting("max_prepared_statements", kinds.NUMBER)
     max_client_prepared_bytes: int = _setting("max_client_prepared_bytes", kinds.NUMBER)
+    max_client_notification_bytes: int = _setting("max_client_notification_bytes", kinds.NUMBER)
     pin_policy: tuple[tuple[str, PinAction], ...] = _setting("pin_policy", kinds.PIN_POLICY)
     """What to do about each kind of state that cannot follow its client; all kinds are there."""
     http_listen_addr: tuple[str, ...] = _setting("http_listen_addr", kinds.NAMES)

@@ -211,6 +211,7 @@ _KEEPS: Final = (
 _OURS: Final = (
     _now("max_client_prepared_bytes", kinds.NUMBER, "16777216"),
     _now("max_login_failures", kinds.NUMBER, "0"),
+    _now("max_client_notification_bytes", kinds.NUMBER, "8388608"),
     _now("pin_policy", kinds.PIN_POLICY, "pin"),
     _now("http_listen_addr", kinds.NAMES, "", reloadable=False),
     _now("http_listen_port", kinds.PORT, "9127", reloadable=False),

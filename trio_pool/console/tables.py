@@ -106,6 +106,7 @@ TABLES: Final[Mapping[str, Layout]] = {
     ),
     "VERSION": _layout("version"),
     # Ours.
+    "CHANNELS": _layout("database user channel clients:i server_id:i"),
     "PINS": _layout("database user client_id:i server_id:i reason since seconds:i statement"),
     "PREPARED": _layout("database user server_id:i name uses:q types statement"),
     "TRIO_POOL": _layout("key value"),
@@ -122,7 +123,7 @@ HELP: Final = "\n".join(
         "\tSHOW FDS|SOCKETS|ACTIVE_SOCKETS|LISTS|MEM|STATE",
         "\tSHOW DNS_HOSTS|DNS_ZONES",
         "\tSHOW STATS|STATS_TOTALS|STATS_AVERAGES|TOTALS",
-        "\tSHOW PREPARED|PINS|TRIO_POOL",
+        "\tSHOW PREPARED|PINS|CHANNELS|TRIO_POOL",
         "\tSET key = arg",
         "\tRELOAD",
         "\tPAUSE [<db>]",

@@ -13,6 +13,7 @@
     replies     errors, reports, and answers to our own asking
     hints       which texts certainly leave nothing behind
     reports     errors and notices in the client's terms
+    crossing    a listening client leaves its backend to others, or comes back
     questions   what is asked at the end of a lease
     lending     attach to a backend, detach from it
 

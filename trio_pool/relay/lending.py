@@ -15,7 +15,9 @@ from typing import Final
 from protocol import frontend
 from protocol.pipeline import DROP, Owed
 from protocol.tags import FrontendTag
+from trio_pool.channels import AWAY
 from trio_pool.relay.about import leave_plan
+from trio_pool.relay.crossing import begin_to_return
 from trio_pool.relay.effects import Indispensable
 from trio_pool.relay.state import NO_STATEMENTS, BackendState, Relay
 from trio_pool.relay.upstream import take_from_client
@@ -53,6 +55,13 @@ def attach(relay: Relay, backend: BackendState) -> None:
 
 
 def _restore_settings(relay: Relay, backend: BackendState) -> None:
+    listening = relay.listening
+    if listening is not None and listening.place == AWAY:
+        relay.settings.come_back()
+        begin_to_return(relay, backend, listening)
+        # No backend has these settings if it has not been given them.
+        if backend.settings.environment is relay.settings.environment:
+            return
     sql = difference(relay.settings, backend.settings)
     if relay.pool.sequences_matter and backend.sequences_of is not relay.client:
         sql = _FORGET if sql is None else _FORGET + b"; " + sql
@@ -80,20 +89,29 @@ def take_back(relay: Relay) -> bool:
     False when the session cannot go on: it was refused before, or what was said is not known any
     more. Otherwise nothing of it was done, the pipeline is abandoned, and the caller detaches.
     """
-    backend, said = relay.backend, relay.redo
-    if backend is None or relay.taken_back or relay.up_passing or relay.up_dropping or not said:
+    backend, said, listening = relay.backend, relay.redo, relay.listening
+    if listening is not None and listening.crossing is not None:
+        # Nothing was said: all of it waits for the client to be at home.
+        said = b""
+    elif not said:
+        return False
+    if backend is None or relay.taken_back or relay.up_passing or relay.up_dropping:
         return False
     owed = backend.pipeline.owed
     if not owed or not isinstance(owed[0].effect, SettingsRestored) or _LEAVES.search(said.lower()):
         return False
     backend.pipeline.abandon()
+    if listening is not None and listening.crossing is not None:
+        listening.stay_away()
+        relay.settings.depart()
     relay.taken_back = True
     relay.redo = b""
     relay.redoing = False
     relay.hold = None
     relay.to_server.clear()
     relay.to_client.clear()
-    relay.parts.insert(0, said)
+    if said:
+        relay.parts.insert(0, said)
     relay.parts_bytes = sum([len(part) for part in relay.parts])
     relay.wants_backend = True
     return True

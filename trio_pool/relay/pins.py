@@ -1,10 +1,10 @@
 """State that lives in one backend and cannot be given to another.
 
 A client that may have made such state keeps its backend until the server says that nothing of
-it is left, or the client leaves; then the backend is wiped before anybody else gets it. Words
-only raise the suspicion; the server is asked at the end of each transaction of such a client.
-What functions do in their bodies is not seen here. What pin_policy refuses is replaced by a
-statement that fails.
+it is left, or the client leaves; then the backend is wiped before anybody else gets it. (When
+only LISTEN is left the pool's ear may take over: trio_pool.channels.) Words only raise the
+suspicion; the server is asked at the end of each transaction of such a client. What functions do
+in their bodies is not seen here. What pin_policy refuses is replaced by a statement that fails.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Final
 from protocol.sql.command import Classification, Command, CommandKind
 from trio_pool.pins import HOLD, KINDS, LISTEN, LOAD, LOCK, SEQUENCE, TEMPORARY, Reasons
 
-# One row per kind of state that is left. Nothing tells of a LOAD: that pin stays.
+# One row per kind of state that is left, and one per channel. Nothing tells of a LOAD: that
+# pin stays.
 QUESTION: Final = (
     f"SELECT '{TEMPORARY}' WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0"
     " AND EXISTS (SELECT FROM pg_catalog.pg_class"
@@ -29,8 +30,8 @@ QUESTION: Final = (
     " AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())"
     f" UNION ALL SELECT '{HOLD}' WHERE EXISTS (SELECT FROM pg_catalog.pg_cursors"
     " WHERE is_holdable)"
-    f" UNION ALL SELECT '{LISTEN}' WHERE EXISTS (SELECT FROM"
-    " pg_catalog.pg_listening_channels())"
+    f" UNION ALL SELECT '{LISTEN} ' OPERATOR(pg_catalog.||) channel"
+    " FROM pg_catalog.pg_listening_channels() AS channel"
 ).encode()
 
 _MADE_BY: Final = {CommandKind.LISTEN: LISTEN, CommandKind.LOAD: LOAD}

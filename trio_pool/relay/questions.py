@@ -6,14 +6,19 @@ the backend is held, behind the client's own messages. Its answers are dropped.
 
 from __future__ import annotations
 
+from typing import Final
+
 from protocol import frontend
 from protocol.pipeline import DROP, Owed
 from protocol.tags import BackendTag, FrontendTag
-from trio_pool.pins import ASKED_ABOUT, SUSPECT, UNREAD, Pin
+from trio_pool.pins import ASKED_ABOUT, LISTEN, SUSPECT, UNREAD, Pin
 from trio_pool.relay.effects import Question
 from trio_pool.relay.pins import QUESTION
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.settings import decode_answer
+
+# How a row of the answer begins that names a channel.
+_CHANNEL: Final = f"{LISTEN} ".encode()
 
 
 class SettingsRead(Question):
@@ -82,23 +87,29 @@ def ask_for_settings(relay: Relay, backend: BackendState) -> None:
 class PinsRead(Question):
     """Our own question what state is left that pins the client."""
 
-    __slots__ = ("relay", "backend", "left", "values")
+    __slots__ = ("relay", "backend", "left", "channels", "values")
 
     def __init__(self, relay: Relay, backend: BackendState):
         super().__init__()
         self.relay = relay
         self.backend = backend
         self.left: set[str] = set()
+        self.channels: set[bytes] = set()
         # What the client had set when it was asked.
         self.values = relay.settings.values
 
     def heard(self, tag: int, body: bytes) -> None:
         if tag == BackendTag.DATA_ROW:
-            self.left.add(body[6:].decode())
+            if body.startswith(_CHANNEL, 6):
+                self.channels.add(body[6 + len(_CHANNEL) :])
+            else:
+                self.left.add(body[6:].decode())
 
     def settled(self) -> None:
         if self.broken:
             return
+        if self.channels:
+            self.left.add(LISTEN)
         pins = self.relay.pins
         for pin in pins:
             pin.over |= pin.reason in ASKED_ABOUT and pin.reason not in self.left
@@ -108,6 +119,9 @@ class PinsRead(Question):
         for reason in found:
             self.relay.counters.pin(reason)
             self.relay.pins += (Pin(reason, said),)
+        for pin in self.relay.pins:
+            if pin.reason == LISTEN:
+                pin.channels = frozenset(self.channels)
         guilty = bool(found) or self.relay.settings.values is not self.values
         for pin in pins:
             if pin.reason == SUSPECT:

@@ -16,6 +16,7 @@ from protocol.tags import BackendTag
 from trio_pool.errors import SettingsNotRestored
 from trio_pool.relay.apart import Part
 from trio_pool.relay.aside import Aside
+from trio_pool.relay.crossing import take_notification
 from trio_pool.relay.effects import (
     Description,
     DuplicateParse,
@@ -131,7 +132,9 @@ def _take_asynchronous(
         if relay.pool.prefix in body:
             relay.drop_down(data, start, stop)
             _append_report(relay, BackendTag.NOTICE, rename(relay, body))
-    if hidden and tag != BackendTag.NOTIFICATION:
+    if tag == BackendTag.NOTIFICATION:
+        take_notification(relay, backend, data, start, stop)
+    elif hidden:
         relay.drop_down(data, start, stop)
 
 

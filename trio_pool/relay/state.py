@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.pipeline import FAKE, Owed, Pipeline
 from protocol.sql.classify import Classifier
 from protocol.tags import TransactionStatus
+from trio_pool.channels import Listening
 from trio_pool.pins import KINDS, SEQUENCE, SUSPECT, Pin, Reasons, shortened
 from trio_pool.settings import BackendSettings, ClientSettings
 from trio_pool.statements import BackendStatements, ClientStatements, PoolStatements, Statement
@@ -39,6 +40,7 @@ class BackendState:
         "first_parse",
         "first_change",
         "sequences_of",
+        "process",
     )
 
     def __init__(self, statements_max: int, settings: BackendSettings) -> None:
@@ -56,6 +58,8 @@ class BackendState:
         self.first_change: UnnamedChange | None = None
         # Whose sequences it knows; None for nobody can tell. Kept up only where it matters.
         self.sequences_of: ClientStatements | None = None
+        # The server's number of it, as in a NotificationResponse.
+        self.process = b""
 
 
 class Counters:
@@ -153,6 +157,8 @@ class Relay:
         "unasked",
         "in_use",
         "aliases",
+        "process",
+        "listening",
     )
 
     def __init__(
@@ -183,8 +189,7 @@ class Relay:
         self.up_passing = self.up_dropping = self.down_passing = 0
         # Where the bytes of the server's chunk begin that pass on unchanged.
         self.down_run = 0
-        # What the next message must say depends on the outcome of this request.
-        self.hold: Owed | None = None
+        self.hold: Owed | None = None  # On its outcome depends what the next message must say.
         self.resume = False
         # A replay that a simple Query needed has failed: the Query becomes a Sync.
         self.query_refused = False
@@ -214,6 +219,8 @@ class Relay:
         self.in_use = NO_STATEMENTS
         # Server names this client may read about in an error, and what it calls them.
         self.aliases: dict[bytes, bytes] = {}
+        self.process = b""  # As the client was given it, in the bytes of a NotificationResponse.
+        self.listening: Listening | None = None  # Once the client has been away from home.
 
     def hold_for(self, entry: Owed) -> None:
         """Handle no more client bytes until `entry` is answered."""

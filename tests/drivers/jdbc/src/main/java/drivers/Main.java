@@ -32,6 +32,7 @@ public final class Main {
         scenarios.put("session settings", Statements::sessionSettings);
         scenarios.put("copy", Transactions::copy);
         scenarios.put("cancel", Transactions::cancel);
+        scenarios.put("notifications", Notifications::fromMany);
         int failed = 0;
         for (Map.Entry<String, Scenario> scenario : scenarios.entrySet()) {
             try {

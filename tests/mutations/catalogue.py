@@ -200,8 +200,8 @@ MUTATIONS: Final = (
     Mutation(
         "what the pool asks for is shown to the client",
         _REPLIES,
-        "    if head.fate == DROP:\n        relay.drop_down(data, start, stop)\n    effect",
-        "    effect",
+        "    if head.fate == DROP or unfinished:",
+        "    if unfinished:",
         MODEL,
     ),
     Mutation(

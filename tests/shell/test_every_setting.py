@@ -344,7 +344,7 @@ def _(running: Operated, database: str) -> None:
 @seen("query_timeout", "0.2")
 def _(running: Operated, database: str) -> None:
     with raw(running, database) as client:
-        assert asked(client, "select pg_sleep(60)") == "query_timeout"
+        assert asked(client, "select pg_sleep(2)") == "query_timeout"
 
 
 @seen("query_wait_timeout", "0.2", default_pool_size="1")

@@ -31,6 +31,7 @@ DECISIONS = (
     "trio_pool.console",
     "trio_pool.credentials",
     "trio_pool.dependence",
+    "trio_pool.customs",
     "trio_pool.errors",
     "trio_pool.functions",
     "trio_pool.metrics",

@@ -31,6 +31,9 @@ class Holder(Protocol):
 
     waiting_since: float
 
+    def suits(self, backend: Backend) -> bool:
+        """Whether you may be given this one, which knows custom settings (trio_pool.customs)."""
+
     def granted(self, backend: Backend) -> None:
         """The backend is yours until you give it back to its pool."""
 

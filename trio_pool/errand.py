@@ -56,6 +56,10 @@ class Errand:
         self._backend: Backend | None = None
         self.answer = Answer()
 
+    def suits(self, backend: Backend) -> bool:
+        """Nothing that clients leave behind is noticed here."""
+        return True
+
     def granted(self, backend: Backend) -> None:
         """Ask."""
         self._backend = backend

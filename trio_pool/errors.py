@@ -261,6 +261,18 @@ class SettingsNotRestored(Ending):
         )
 
 
+class TooManySettings(Ending):
+    """The client has set more than one client may."""
+
+    sqlstate = "53400"
+
+    def __init__(self, setting: str, limit: int) -> None:
+        super().__init__(
+            f"this session has set more than its pooler keeps for one client ({setting} = {limit})",
+            f"What was done is done, its answer was sent. Set less, or raise {setting}.",
+        )
+
+
 class UnsupportedReplication(Ending):
     """Nothing can be replicated from the console."""
 

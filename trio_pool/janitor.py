@@ -61,6 +61,7 @@ def tend(pool: Pool, now: float) -> None:
     while pool.waiting and _waited_too_long(pool, now):
         pool.waiting.popleft().refused(QueryWaitTimeout())
     pool.grow()
+    pool.make_room()
     if pool.parameters is not None:
         pool.keep_minimum()
     idle = pool.settings.server_idle_timeout

@@ -21,6 +21,7 @@ from protocol.tags import FrontendTag, TransactionStatus
 from trio_pool.backend import Backend, Holder
 from trio_pool.config import Database, Limits, PoolMode, Settings
 from trio_pool.credentials import ServerLogin
+from trio_pool.customs import Names
 from trio_pool.errand import Answer, Errand
 from trio_pool.errors import ConfigurationChanged, Ending, SessionFailed
 from trio_pool.metrics import Statistics
@@ -93,6 +94,7 @@ class Pool:
         self.database = database
         self.user = user
         self.backends: set[Backend] = set()
+        self.environments = Environments()
         self.adopt(limits, settings)
         self.login = login
         self.statements_max = settings.max_prepared_statements
@@ -100,7 +102,6 @@ class Pool:
         self.statements.asks_early = not self.session_mode
         self.statements.forgetful = settings.adversarial
         self.statements.lengths_max = lengths_max(settings)
-        self.environments = Environments()
         self.idle: deque[Backend] = deque()
         self.waiting: deque[Holder] = deque()
         self.opening = 0
@@ -150,6 +151,9 @@ class Pool:
         self.statement_mode = limits.pool_mode is PoolMode.STATEMENT
         self.round_robin = settings.server_round_robin
         self.resets_always = settings.server_reset_query_always or settings.adversarial
+        self.shares_customs = settings.share_custom_setting_names
+        self.environments.count_max = settings.max_client_settings
+        self.environments.bytes_max = settings.max_client_settings_bytes
         for backend in self.backends:
             backend.live_for(limits.server_lifetime)
 
@@ -158,20 +162,48 @@ class Pool:
         """How logs call it."""
         return f"{self.database.name}/{self.user}"
 
-    def lend_idle(self, holder: Holder) -> Backend:
-        """One that is idle, at once: `holder` need not be told. Raises IndexError if none is."""
+    def lend_idle(self, holder: Holder) -> Backend | None:
+        """One that is idle, at once: `holder` need not be told. Raises IndexError if none is.
+
+        None if none of them suits the holder.
+        """
         idle = self.idle
         backend = idle.popleft() if self.round_robin else idle.pop()
+        if backend.state.settings.customs and not holder.suits(backend):
+            idle.append(backend)
+            suitable = self._idle_for(holder)
+            if suitable is None:
+                return None
+            backend = suitable
         backend.holder = holder
         backend.held_since = self.now
         backend.busy_since = self.clock.now
         return backend
 
+    def lend_alike(self, holder: Holder, customs: Names) -> Backend | None:
+        """The same for a holder with these custom settings: first those that know them already."""
+        for backend in self.idle if self.round_robin else reversed(self.idle):
+            if backend.state.settings.customs == customs:
+                self.idle.remove(backend)
+                backend.holder = holder
+                backend.held_since = self.now
+                return backend
+        return self.lend_idle(holder)
+
+    def _idle_for(self, holder: Holder) -> Backend | None:
+        for backend in reversed(self.idle):
+            if not backend.state.settings.customs or holder.suits(backend):
+                self.idle.remove(backend)
+                return backend
+        return None
+
     def request(self, holder: Holder) -> None:
         """Lend a backend now, or as soon as it is this holder's turn."""
         if self.idle:
-            self._lend(self.lend_idle(holder), holder)
-            return
+            backend = self.lend_idle(holder)
+            if backend is not None:
+                self._lend(backend, holder)
+                return
         if self.failing is not None:
             holder.refused(self.failing)
             return
@@ -181,6 +213,18 @@ class Pool:
         if self.unchecked and len(self.waiting) > self._checking:
             self._check(self.unchecked.pop())
         self.grow()
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Where no idle backend suits whoever waits, the one that was idle for longest goes."""
+        if self.idle and self._must_make_room():
+            self.discard(self.idle[0])
+
+    def _must_make_room(self) -> bool:
+        """Whether someone waits for whom no backend can be opened before another is closed."""
+        if len(self.waiting) <= self.opening + self._checking or not self._may_open():
+            return False
+        return not self._has_room()
 
     def withdraw(self, holder: Holder) -> None:
         """The holder waits no longer."""
@@ -215,15 +259,37 @@ class Pool:
         elif self.closed or backend.state.spoiled is not None or self.now > backend.expires_at:
             self.discard(backend)
         elif self.waiting:
-            holder = self.waiting.popleft()
-            if self.now != holder.waiting_since:
-                waited = self.now - holder.waiting_since
-                self.statistics.wait_seconds += waited
-                self.statistics.waits.count(waited)
-            self._lend(backend, holder)
+            self._serve_next(backend)
         else:
-            backend.idle_since = self.now
-            self.idle.append(backend)
+            self._rest(backend)
+
+    def _rest(self, backend: Backend) -> None:
+        backend.idle_since = self.now
+        self.idle.append(backend)
+
+    def _serve_next(self, backend: Backend) -> None:
+        """Lend to the first in line whom this backend suits.
+
+        Nobody is passed over for whom no other one is being opened: then this one makes room.
+        """
+        waiting = self.waiting
+        place = 0
+        if backend.state.settings.customs:
+            while place < len(waiting) and not waiting[place].suits(backend):
+                place += 1
+                if place > self.opening + self._checking and self._must_make_room():
+                    self.discard(backend)
+                    return
+        if place == len(waiting):
+            self._rest(backend)
+            return
+        holder = waiting[place]
+        del waiting[place]
+        if self.now != holder.waiting_since:
+            waited = self.now - holder.waiting_since
+            self.statistics.wait_seconds += waited
+            self.statistics.waits.count(waited)
+        self._lend(backend, holder)
 
     def rest(self, backend: Backend) -> None:
         """All was answered, and the client keeps the backend: the time of its query is over."""
@@ -342,8 +408,11 @@ class Pool:
         self._caps.count(self.database.name, self.user, 1)
         self._open_soon(self)
 
+    def _may_open(self) -> bool:
+        return not self.closed and not self.paused and self.now >= self._retry_at()
+
     def _has_room(self) -> bool:
-        if self.closed or self.paused or self.now < self._retry_at():
+        if not self._may_open():
             return False
         limits = self.limits
         if limits.pool_size and len(self.backends) + self.opening >= self._size():

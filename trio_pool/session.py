@@ -14,6 +14,7 @@ from typing import Protocol
 from protocol.errors import ProtocolViolation
 from trio_pool import absence
 from trio_pool.backend import Backend
+from trio_pool.customs import sets_first
 from trio_pool.errors import (
     ClientViolation,
     Ending,
@@ -135,7 +136,11 @@ class Session:
 
     def _borrow(self) -> None:
         """A backend is idle: the client has it before it knows that it needs it."""
-        backend = self.pool.lend_idle(self)
+        customs = self.relay.settings.customs
+        pool = self.pool
+        backend = pool.lend_alike(self, customs) if customs else pool.lend_idle(self)
+        if backend is None:
+            return
         self.backend = backend
         attach(self.relay, backend.state)
 
@@ -210,6 +215,17 @@ class Session:
 
     # The backend.
 
+    def suits(self, backend: Backend) -> bool:
+        """Whether all custom settings that this backend knows are the client's own.
+
+        Or will be, by the first thing that it says there.
+        """
+        relay = self.relay
+        strange = backend.state.settings.customs - relay.settings.customs
+        if not strange or self.pool.shares_customs:
+            return True
+        return bool(relay.parts) and sets_first(strange, relay.parts[0])
+
     def granted(self, backend: Backend) -> None:
         """A backend is ours: what the client has been waiting to say is said now."""
         self.backend = backend
@@ -253,6 +269,8 @@ class Session:
             self.end(refused)
             return
         except Ending as ending:
+            backend.state.spoiled = "the session ended over what it said"
+            self._send()
             self.end(ending)
             return
         if relay.server_gone:
@@ -468,6 +486,8 @@ class Session:
             self.wire.pause()
 
     def _part_from(self, backend: Backend, clean: bool) -> None:
+        # Nobody has asked which of these there are.
+        backend.state.settings.make(self.relay.settings.mentioned)
         if not clean:
             # Whatever it was doing, the server rolls it back, as when a client vanishes.
             self.pool.discard(backend)

@@ -6,13 +6,18 @@ one SELECT of set_config calls that travels in front of the client's own bytes.
 
 An environment is the client's settings as one interned tuple: equal environments are the same
 object, so that the common case (nothing differs) is an identity test.
+
+A custom setting, once made, stays in its session with an empty value at the least
+(trio_pool.customs). A client has those it made itself; a backend has those of all it has served.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Final
+
+from trio_pool.customs import NO_NAMES, Names
+from trio_pool.errors import TooManySettings
 
 # Reported by the server, and a session can change them. Others that are reported
 # (server_version, is_superuser, ...) follow from something else.
@@ -55,16 +60,18 @@ def quote_literal(value: bytes) -> bytes:
 class Environments:
     """What the clients of a pool set: equal environments are one object.
 
-    `custom_names` are the custom settings that any of them may have set.
+    `count_max` and `bytes_max` bound what one client may set; 0 is no bound. `defined` are settings
+    with a dot in their name that some library has defined: resetting them leaves nothing behind.
     """
 
-    __slots__ = ("_known", "empty", "custom_names")
+    __slots__ = ("_known", "empty", "defined", "count_max", "bytes_max")
 
     LIMIT: Final = 10_000
-    CUSTOM_NAMES_MAX: Final = 200
 
-    def __init__(self) -> None:
-        self.custom_names: set[bytes] = set()
+    def __init__(self, count_max: int = 0, bytes_max: int = 0) -> None:
+        self.count_max = count_max
+        self.bytes_max = bytes_max
+        self.defined: set[bytes] = set()
         self.empty: Environment = ()
         self._known: dict[Environment, Environment] = {(): self.empty}
 
@@ -75,16 +82,32 @@ class Environments:
             self._known = {(): self.empty}
         return self._known.setdefault(environment, environment)
 
-    def note_custom_names(self, text: bytes) -> None:
-        """A text that sets something: remember what custom settings it may name."""
-        if b"." in text and len(self.custom_names) < self.CUSTOM_NAMES_MAX:
-            self.custom_names |= custom_names_in(text)
+    def admit(self, values: dict[bytes, bytes]) -> None:
+        """Raises TooManySettings when these are more than one client may set."""
+        if self.count_max and len(values) > self.count_max:
+            raise TooManySettings("max_client_settings", self.count_max)
+        if self.bytes_max:
+            held = sum([len(name) + len(value) for name, value in values.items()])
+            if held > self.bytes_max:
+                raise TooManySettings("max_client_settings_bytes", self.bytes_max)
+
+    def customs_of(self, values: Collection[bytes]) -> Names:
+        """The custom settings among these names."""
+        return frozenset([name for name in values if b"." in name and name not in self.defined])
 
 
 class ClientSettings:
     """What one client has set, at startup and since."""
 
-    __slots__ = ("startup", "values", "environment", "parse_environment", "_environments")
+    __slots__ = (
+        "startup",
+        "values",
+        "environment",
+        "parse_environment",
+        "customs",
+        "mentioned",
+        "_environments",
+    )
 
     def __init__(
         self,
@@ -92,29 +115,44 @@ class ClientSettings:
         startup: dict[bytes, bytes],
         twin: ClientSettings | None = None,
     ) -> None:
-        """`startup` is as the client gave it; with a `twin`, what that one has counts instead."""
+        """`startup` is as the client gave it; with a `twin`, what that one has counts instead.
+
+        Raises TooManySettings.
+        """
         self._environments = environments
         # What RESET goes back to.
         self.startup: dict[bytes, bytes]
+        # Those with an empty value were made and reset.
         self.values: dict[bytes, bytes]
         self.environment: Environment
         self.parse_environment: Environment
+        # The custom settings that this session has made.
+        self.customs: Names = NO_NAMES
+        # Custom settings that it may have made since the server was last asked.
+        self.mentioned: Names = NO_NAMES
         if twin is not None:
             self.startup, self.values = twin.startup, twin.values
             self.environment = twin.environment
             self.parse_environment = twin.parse_environment
+            self.customs = twin.customs
             return
         self.startup = {canonical(name): value for name, value in startup.items()}
         self.values = dict(self.startup)
-        environments.custom_names.update(name for name in self.startup if b"." in name)
+        environments.admit(self.values)
         self._renew()
 
     def _renew(self) -> None:
         self.environment = self._environments.of(self.values)
-        # What may change how a text is understood; a client's label never does.
+        # What may change how a text is understood; a client's label never does, nor does what
+        # only its own functions and policies read.
         self.parse_environment = self._environments.of(
-            {name: value for name, value in self.values.items() if name != b"application_name"}
+            {
+                name: value
+                for name, value in self.values.items()
+                if name != b"application_name" and b"." not in name
+            }
         )
+        self.customs = self._environments.customs_of(self.values)
 
     def reported(self, name: bytes, value: bytes) -> None:
         """The server says the client's session has `name` = `value` from here on."""
@@ -135,21 +173,43 @@ class ClientSettings:
         """The same settings for one more client, which may then go its own way."""
         return ClientSettings(self._environments, self.startup, self)
 
-    def note_custom_names(self, text: bytes) -> None:
-        """See Environments.note_custom_names."""
-        self._environments.note_custom_names(text)
+    def mention(self, names: Names) -> None:
+        """The client said something that may make these custom settings."""
+        if names:
+            self.mentioned |= names
+
+    @property
+    def too_many(self) -> bool:
+        """Whether `read` will find more than one client may set."""
+        return 0 < self._environments.count_max < len(self.values)
+
+    def learn(self, name: bytes) -> None:
+        """A library has defined this setting, in whose name there is a dot."""
+        self._environments.defined.add(name)
+
+    def make(self, names: Names) -> None:
+        """The client makes these custom settings, which its transaction leaves empty."""
+        if not names <= self.customs:
+            self.values = dict.fromkeys(names, b"") | self.values
+            self._renew()
 
     @property
     def question(self) -> bytes:
         """SQL that asks for all the settings this session may have."""
-        return question(self._environments.custom_names)
+        return question(self.customs | self.mentioned)
 
     def read(self, session: dict[bytes, bytes]) -> None:
-        """The server says these are the settings of the session; all others are reset."""
-        values = self.startup | session
+        """The server says these are the settings of the session; all others are reset.
+
+        Raises TooManySettings.
+        """
+        self.mentioned = NO_NAMES
+        made = dict.fromkeys(self.customs, b"")
+        values = made | self.startup | session
         if values != self.values:
             self.values = values
             self._renew()
+        self._environments.admit(values)
 
     @property
     def standard_conforming_strings(self) -> bool:
@@ -160,16 +220,30 @@ class ClientSettings:
 class BackendSettings:
     """What a backend has: its login values, and what clients' settings did to it."""
 
-    __slots__ = ("initial", "unset", "values", "environment")
+    __slots__ = ("initial", "unset", "values", "environment", "customs")
 
     def __init__(self, initial: dict[bytes, bytes]) -> None:
         self.initial = {n: v for n, v in initial.items() if n in REPORTED}
         # Who the backend logged in as, which is what these two go back to.
         user = initial.get(b"session_authorization", b"")
         self.unset = {(b"session_authorization", user), (b"role", b"none")}
-        # Only what differs from the login values.
+        # Only what differs from the login values; custom settings that are not empty.
         self.values: dict[bytes, bytes] = {}
         self.environment: Environment | None = None
+        # All custom settings that were ever made here: to be seen by those only who made them too.
+        self.customs: Names = NO_NAMES
+
+    def make(self, names: Names) -> None:
+        """These custom settings exist here from now on."""
+        if not names <= self.customs:
+            self.customs |= names
+
+    def value_of(self, name: bytes) -> bytes | None:
+        """What a client finds here; None for what is not known, or not there."""
+        found = self.values.get(name)
+        if found is not None:
+            return found
+        return b"" if name in self.customs else self.initial.get(name)
 
     def reported(self, name: bytes, value: bytes) -> None:
         """The server says this backend has `name` = `value`."""
@@ -182,7 +256,7 @@ class BackendSettings:
 
     def read(self, session: dict[bytes, bytes]) -> None:
         """The server says these are the settings that differ from its own."""
-        self.values = dict(session)
+        self.values = {name: value for name, value in session.items() if value or b"." not in name}
         self.environment = None
 
     def reset(self) -> None:
@@ -207,7 +281,7 @@ def difference(client: ClientSettings, backend: BackendSettings) -> bytes | None
     calls = [
         set_config(name, quote_literal(client.values[name]))
         for name in sorted(client.values, key=_rank)
-        if backend.values.get(name, backend.initial.get(name)) != client.values[name]
+        if backend.value_of(name) != client.values[name]
     ]
     if calls:
         commands.append(b"SELECT " + b", ".join(calls))
@@ -265,66 +339,46 @@ def settled(client: ClientSettings, backend: BackendSettings) -> None:
 
 def applied(client: ClientSettings, backend: BackendSettings) -> None:
     """The server has carried out `difference`: the backend now has the client's settings."""
+    backend.make(client.customs)
     backend.values = {
-        name: value for name, value in client.values.items() if backend.initial.get(name) != value
+        name: value
+        for name, value in client.values.items()
+        if backend.initial.get(name) != value and (value or name not in backend.customs)
     }
     backend.environment = client.environment
 
 
-# Every setting of the session, whatever made it one. Why current_setting: pg_settings shows
-# values in base units and hides these two, which decide about rights.
+# Every setting of the session, whatever made it one, and whether it is a custom one. Why
+# current_setting: pg_settings shows values in base units and hides these two, which decide about
+# rights.
 QUESTION: Final = (
-    b"SELECT name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings"
+    b"SELECT name, pg_catalog.current_setting(name), false FROM %b"
     b" WHERE source OPERATOR(pg_catalog.=) 'session'"
-    b" UNION ALL SELECT 'session_authorization', session_user::pg_catalog.text"
-    b" UNION ALL SELECT 'role', pg_catalog.current_setting('role')"
+    b" UNION ALL SELECT 'session_authorization', session_user::pg_catalog.text, false"
+    b" UNION ALL SELECT 'role', pg_catalog.current_setting('role'), false"
+)
+# Those that no library has defined; pg_settings does not list them.
+_CUSTOM_QUESTION: Final = (
+    b"WITH known AS (SELECT name, source FROM pg_catalog.pg_settings) %b"
+    b" UNION ALL SELECT name, pg_catalog.current_setting(name, true), true"
+    b" FROM pg_catalog.unnest(%b::pg_catalog.text[]) AS custom (name)"
+    b" WHERE pg_catalog.current_setting(name, true) IS NOT NULL"
+    b" AND NOT EXISTS (SELECT FROM known"
+    b" WHERE pg_catalog.lower(known.name) OPERATOR(pg_catalog.=) custom.name)"
 )
 
 
-# Names of settings that no extension has defined (`app.user_id`): pg_settings does not list them.
-_CUSTOM_NAME: Final = re.compile(rb"[A-Za-z_][\w$]*(?:\.[A-Za-z_][\w$]*)+")
+def question(customs: Collection[bytes]) -> bytes:
+    """SQL that asks for every setting of the session, the custom ones by name."""
+    if not customs:
+        return QUESTION % b"pg_catalog.pg_settings"
+    names = b",".join([b'"' + name + b'"' for name in sorted(customs)])
+    return _CUSTOM_QUESTION % (QUESTION % b"known", quote_literal(b"{" + names + b"}"))
 
 
-def question(custom_names: Collection[bytes]) -> bytes:
-    """SQL that asks for every setting of the session, the custom ones by name.
-
-    An empty custom setting is one that was reset: PostgreSQL keeps its name.
-    """
-    asked = [
-        b" UNION ALL SELECT %b, pg_catalog.current_setting(%b, true)"
-        b" WHERE pg_catalog.current_setting(%b, true) OPERATOR(pg_catalog.<>) ''"
-        % ((quote_literal(name),) * 3)
-        for name in sorted(custom_names)
-    ]
-    return QUESTION + b"".join(asked)
-
-
-def custom_names_in(text: bytes) -> set[bytes]:
-    """What may be the names of custom settings in a text that sets something."""
-    return {name.lower() for name in _CUSTOM_NAME.findall(text)}
-
-
-def decode_answer(row: bytes) -> tuple[bytes, bytes]:
-    """Name and value in one DataRow body of the answer to `QUESTION`."""
+def decode_answer(row: bytes) -> tuple[bytes, bytes, bool]:
+    """Name, value and whether it is custom in one DataRow body of the answer to `question`."""
     name_stop = 6 + int.from_bytes(row[2:6], "big")
-    return canonical(row[6:name_stop]), row[name_stop + 4 :]
-
-
-# A call of set_config that certainly ends with its transaction: plain arguments, then true. Why so
-# strict: what is not recognised is only asked for.
-_ARGUMENT: Final = rb"(?:'[^'\\]*'|\$\d+|[\w.]+)(?:\s*::\s*\w+)?"
-_LOCAL_CALL: Final = re.compile(
-    rb"\bset_config\s*\(\s*%b\s*,\s*%b\s*,\s*true\s*\)" % (_ARGUMENT, _ARGUMENT)
-)
-
-
-def changes_settings(text: bytes) -> bool:
-    """Whether an ordinary statement may change settings: by set_config, or through the view.
-
-    Functions that call it in their bodies cannot be seen here.
-    """
-    lowered = text.lower()
-    if b"pg_settings" in lowered:
-        return True
-    calls = lowered.count(b"set_config")
-    return calls > 0 and len(_LOCAL_CALL.findall(lowered)) != calls
+    value_stop = name_stop + 4 + int.from_bytes(row[name_stop : name_stop + 4], "big")
+    name, value = row[6:name_stop], row[name_stop + 4 : value_stop]
+    return canonical(name), value, row[value_stop + 4 :] == b"t"

@@ -18,6 +18,7 @@ from typing import Final
 from protocol.framing import LENGTH_MAX
 from protocol.pipeline import Owed
 from protocol.sql.command import Command
+from trio_pool.customs import NOTHING_LOCAL, Local
 from trio_pool.errors import StatementMemoryExceeded
 from trio_pool.functions import Functions
 from trio_pool.pins import PIN_EVERYTHING, PinPolicy
@@ -54,6 +55,7 @@ class Statement:
         "drops_all",
         "pins",
         "calls",
+        "customs",
         "private",
     )
 
@@ -81,6 +83,8 @@ class Statement:
         self.pins: tuple[str, ...] = ()
         # Functions it calls of which it is not known yet what they leave behind.
         self.calls: tuple[str, ...] = ()
+        # Custom settings that it makes for its transaction only.
+        self.customs: Local = NOTHING_LOCAL
         # Settings that could change its meaning are not known yet: it is nobody else's.
         self.private = private
 

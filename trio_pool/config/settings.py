@@ -70,6 +70,10 @@ class Settings:
     max_prepared_statements: int = _setting("max_prepared_statements", kinds.NUMBER)
     max_client_prepared_bytes: int = _setting("max_client_prepared_bytes", kinds.NUMBER)
     max_client_notification_bytes: int = _setting("max_client_notification_bytes", kinds.NUMBER)
+    max_client_settings: int = _setting("max_client_settings", kinds.NUMBER)
+    max_client_settings_bytes: int = _setting("max_client_settings_bytes", kinds.NUMBER)
+    share_custom_setting_names: bool = _setting("share_custom_setting_names", kinds.FLAG)
+    """Whether a client may read an empty custom setting where it should find none."""
     pin_policy: tuple[tuple[str, PinAction], ...] = _setting("pin_policy", kinds.PIN_POLICY)
     """What to do about each kind of state that cannot follow its client; all kinds are there."""
     http_listen_addr: tuple[str, ...] = _setting("http_listen_addr", kinds.NAMES)

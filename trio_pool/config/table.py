@@ -212,6 +212,8 @@ _OURS: Final = (
     _now("max_client_prepared_bytes", kinds.NUMBER, "16777216"),
     _now("max_login_failures", kinds.NUMBER, "0"),
     _now("max_client_notification_bytes", kinds.NUMBER, "8388608"),
+    _now("max_client_settings", kinds.NUMBER, "1000"),
+    _now("max_client_settings_bytes", kinds.NUMBER, "1048576"),
     _now("pin_policy", kinds.PIN_POLICY, "pin"),
     _now("http_listen_addr", kinds.NAMES, "", reloadable=False),
     _now("http_listen_port", kinds.PORT, "9127", reloadable=False),
@@ -221,6 +223,7 @@ _OURS: Final = (
     _now("metrics_resolution", kinds.SECONDS, "0.01", reloadable=False),
     _now("adversarial", kinds.FLAG, "0", reloadable=False),
     _now("adversarial_keeps", kinds.NAMES, _KEEPS, reloadable=False),
+    _now("share_custom_setting_names", kinds.FLAG, "0"),
 )
 
 SETTINGS: Final[Mapping[str, Setting]] = {

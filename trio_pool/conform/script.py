@@ -93,9 +93,6 @@ class Script:
     fresh: bool = False
 
 
-PLACEHOLDER: Final = "a setting of one's own name leaves an empty placeholder in its backend"
-
-
 def script(
     title: str,
     *steps: Step | bytes,

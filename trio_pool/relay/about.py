@@ -20,14 +20,15 @@ from protocol.sql.command import Classification, Command, CommandKind
 from protocol.sql.reserved import may_name
 from protocol.sql.rewrite import Replacement, rewrite
 from protocol.tags import FrontendTag
+from trio_pool.customs import NOTHING_LOCAL, Names, changes_settings, names_in, set_locally
 from trio_pool.relay.effects import Description
 from trio_pool.relay.hints import harmless, unknown_calls
 from trio_pool.relay.naming import in_doubt, replay, stand_in, wait
 from trio_pool.relay.pins import pins_of_command, pins_of_words, refusal
 from trio_pool.relay.resets import goes_back
-from trio_pool.relay.state import BackendState, Relay, suspect_settings
+from trio_pool.relay.state import BackendState, Relay, make_customs, suspect_settings
 from trio_pool.relay.words import truncation_notice
-from trio_pool.settings import canonical, changes_settings
+from trio_pool.settings import canonical
 from trio_pool.statements import NAME_BYTES, Statement
 
 _NAMED = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
@@ -52,6 +53,16 @@ def sets_something(found: Classification, text: bytes, reported: Container[bytes
         and (command.setting is None or canonical(command.setting) not in reported)
         for command in found.commands
     )
+
+
+def made_locally(found: Classification, text: bytes) -> Names:
+    """The custom settings that the commands make for their transaction only."""
+    names = {
+        command.setting
+        for command in found.commands
+        if command.local and command.setting is not None and b"." in command.setting
+    }
+    return set_locally(text)[0] | names
 
 
 @attrs.define(eq=False)
@@ -198,6 +209,9 @@ def _plan_command(planning: _Planning, command: Command, name: bytes) -> None:
     else:
         if known.sets:
             suspect_settings(planning.relay, known.text)
+        if known.customs is not NOTHING_LOCAL:
+            given = names_in(planning.plan.original) if known.customs[1] else frozenset()
+            make_customs(planning.relay, planning.backend, known.customs[0] | given)
         planning.relay.pin(known.pins, known.text)
         planning.relay.suspect(known.calls, known.text)
         _exchange(planning, command, name, _server_name(planning, name, known))
@@ -219,6 +233,7 @@ def _plan_prepare(planning: _Planning, command: Command, name: bytes) -> Deed:
     if not statement.plain:
         statement.sets = changes_settings(body)
         statement.pins = pins_of_words(body)
+        statement.customs = set_locally(body)
         statement.calls = unknown_calls(body, relay.pool.functions.innocent)
     relay.client.admit(len(statement.tail))
     server_name = relay.pool.new_name()

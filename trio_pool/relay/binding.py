@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol import frontend
+from protocol.errors import ProtocolViolation
 from protocol.pipeline import FAKE, PLAIN, RELAY, Owed
 from protocol.tags import FrontendTag
+from trio_pool.customs import NOTHING_LOCAL, names_among
 from trio_pool.relay.about import Plan
 from trio_pool.relay.effects import (
     STALE_PLAN,
@@ -21,7 +24,7 @@ from trio_pool.relay.effects import (
 )
 from trio_pool.relay.indirect import bind_indirect, execute_indirect
 from trio_pool.relay.naming import ensure_named, ensure_unnamed, own_unnamed
-from trio_pool.relay.state import BackendState, Relay, link_of, suspect_settings
+from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, suspect_settings
 from trio_pool.statements import NAME_BYTES, Statement
 
 _BIND: Final = FrontendTag.BIND
@@ -106,9 +109,8 @@ def on_bind(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     relay.counters.binds += 1
     statement = relay.client.names.get(key) if key else relay.client.unnamed
     if statement is not None:
-        if statement.sets:
-            # The name of a custom setting may be among the parameters.
-            suspect_settings(relay, statement.text + data[start:stop])
+        if statement.sets or statement.customs is not NOTHING_LOCAL:
+            _note_settings(relay, backend, statement, data[start + 5 : stop])
         if statement.pins:
             relay.pin(statement.pins, statement.text)
         if statement.calls:
@@ -128,6 +130,25 @@ def on_bind(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         relay.run = name_stop
     backend.pipeline.owe(_entry(relay, FrontendTag.BIND, statement, server_name, name))
     return True
+
+
+def _note_settings(relay: Relay, backend: BackendState, statement: Statement, bound: bytes) -> None:
+    """The statement sets something: the name of a custom setting may be among the parameters."""
+    names, places = statement.customs
+    given = _parameters(bound) if statement.sets or places else ()
+    if statement.sets:
+        suspect_settings(relay, statement.text)
+        relay.settings.mention(names_among(given))
+    local = [given[place - 1] for place in places if 0 < place <= len(given)]
+    make_customs(relay, backend, names | names_among(local))
+
+
+def _parameters(bound: bytes) -> tuple[bytes | None, ...]:
+    """The values in the body of a Bind; none when it is not whole, or not one."""
+    try:
+        return frontend.decode_bind(bound).parameters
+    except ProtocolViolation:
+        return ()
 
 
 def _bind_plainly(

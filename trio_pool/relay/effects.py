@@ -256,7 +256,7 @@ class Description(Effect):
         statement = self.statement
         now = Statement(statement.tail, statement.environment, self.parameters, shape)
         now.plain, now.sets, now.pins = statement.plain, statement.sets, statement.pins
-        now.calls = statement.calls
+        now.calls, now.customs = statement.calls, statement.customs
         self.relay.stale |= {statement}
         self._move(statement, self.relay.pool.shared(now))
 

@@ -17,6 +17,7 @@ from trio_pool.relay.about import (
     do_deed,
     drops_all,
     leave_plan,
+    made_locally,
     make_plan,
     sets_something,
     undo_deed,
@@ -79,6 +80,7 @@ def examine(relay: Relay, text: bytes, statement: Statement) -> None:
     found = relay.classifier.classify(text, relay.settings.standard_conforming_strings)
     statement.sets = sets_something(found, text, link_of(relay).settings.initial)
     statement.pins = pins_of(found, text)
+    statement.customs = (made_locally(found, text), ())
     statement.calls += code_in(found, text)
     statement.drops_all = any(drops_all(command) for command in found.commands)
     if len(found.commands) == 1:

@@ -11,6 +11,7 @@ from protocol import frontend
 from protocol.pipeline import DROP, HIDDEN, PLAIN, RELAY, Owed
 from protocol.sql.prefilter import ordinary
 from protocol.tags import FrontendTag
+from trio_pool.customs import changes_settings, set_locally
 from trio_pool.relay.effects import Description, DuplicateParse, NamedParse, UnnamedChange
 from trio_pool.relay.hints import harmless, unknown_calls
 from trio_pool.relay.indirect import examine, parse_indirect
@@ -24,7 +25,6 @@ from trio_pool.relay.naming import (
 )
 from trio_pool.relay.pins import pins_of_words, refusal
 from trio_pool.relay.state import BackendState, Relay, link_of
-from trio_pool.settings import changes_settings
 from trio_pool.statements import NAME_BYTES, Statement
 
 
@@ -92,6 +92,7 @@ def _look_at(relay: Relay, text: bytes, statement: Statement) -> None:
     if ordinary(text):
         statement.sets = changes_settings(text)
         statement.pins = pins_of_words(text)
+        statement.customs = set_locally(text)
     else:
         examine(relay, text, statement)
 

@@ -24,17 +24,22 @@ _CHANNEL: Final = f"{LISTEN} ".encode()
 class SettingsRead(Question):
     """Our own question for the session's settings, at the end of a lease that may set some."""
 
-    __slots__ = ("relay", "backend", "found")
+    __slots__ = ("relay", "backend", "found", "customs")
 
     def __init__(self, relay: Relay, backend: BackendState):
         super().__init__()
         self.relay = relay
         self.backend = backend
         self.found: dict[bytes, bytes] = {}
+        self.customs: set[bytes] = set()
 
     def heard(self, tag: int, body: bytes) -> None:
         if tag == BackendTag.DATA_ROW:
-            name, value = decode_answer(body)
+            name, value, custom = decode_answer(body)
+            if custom:
+                self.customs.add(name)
+            elif b"." in name:
+                self.relay.settings.learn(name)
             if (name, value) not in self.backend.settings.unset:
                 self.found[name] = value
 
@@ -46,10 +51,11 @@ class SettingsRead(Question):
             if all(pin.reason != UNREAD for pin in relay.pins):
                 relay.pins += (Pin(UNREAD, ""),)
             return
+        self.backend.settings.make(frozenset(self.customs))
         self.backend.settings.read(self.found)
-        relay.settings.read(self.found)
         for pin in relay.pins:
             pin.over = pin.over or pin.reason == UNREAD
+        relay.settings.read(self.found)
 
     def failed(self) -> None:
         self.backend.spoiled = "its settings could not be read"

@@ -18,6 +18,7 @@ from trio_pool.relay.about import (
     ask_about_prepared,
     do_deed,
     leave_stand_in,
+    made_locally,
     make_plan,
     sets_something,
 )
@@ -28,7 +29,7 @@ from trio_pool.relay.pins import pins_of, refusal
 from trio_pool.relay.questions import ask_for_settings
 from trio_pool.relay.reports import edit_for_plan, rename
 from trio_pool.relay.resets import discard_all
-from trio_pool.relay.state import BackendState, Relay, link_of, suspect_settings
+from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, suspect_settings
 
 _ABOUT = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
 # They may go back to what the client came with.
@@ -101,6 +102,7 @@ def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         found = relay.classifier.classify(text, relay.settings.standard_conforming_strings)
         if sets_something(found, text, backend.settings.initial):
             suspect_settings(relay, text)
+        make_customs(relay, backend, made_locally(found, text))
         relay.suspect(unknown_calls(text, ()) + code_in(found, text), text)
         pins = pins_of(found, text)
         if SEQUENCE in pins and backend.pipeline.fresh:

@@ -13,6 +13,7 @@ from protocol.pipeline import FAKE, Owed, Pipeline
 from protocol.sql.classify import Classifier
 from protocol.tags import TransactionStatus
 from trio_pool.channels import Listening
+from trio_pool.customs import Names, names_in
 from trio_pool.pins import KINDS, SEQUENCE, SUSPECT, Pin, Reasons, shortened
 from trio_pool.settings import BackendSettings, ClientSettings
 from trio_pool.statements import BackendStatements, ClientStatements, PoolStatements, Statement
@@ -332,7 +333,23 @@ def sequences_from_before(relay: Relay, text: bytes) -> bool:
 def suspect_settings(relay: Relay, text: bytes) -> None:
     """This text may change settings: the server is asked before the backend changes hands."""
     relay.settings_suspect = True
-    relay.settings.note_custom_names(text)
+    relay.settings.mention(names_in(text))
+
+
+def make_customs(relay: Relay, backend: BackendState, names: Names) -> None:
+    """The client makes these custom settings for its transaction, after which they are empty.
+
+    Why without asking: row-level security does this in every transaction.
+    """
+    if not (names <= relay.settings.customs and names <= backend.settings.customs):
+        backend.settings.make(names)
+        if backend.pipeline.status == TransactionStatus.FAILED:
+            return
+        relay.settings.make(names)
+        # Told at the end of the transaction, when all is answered.
+        relay.settings_suspect = relay.settings_suspect or relay.settings.too_many
+        if backend.settings.environment is not None:
+            backend.settings.environment = relay.settings.environment
 
 
 def remember_aliases(relay: Relay, backend: BackendState) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trio_pool.conform.script import PLACEHOLDER, Join, ask, other, script
+from trio_pool.conform.script import Join, ask, other, script
 from trio_pool.conform.words import SYNC, describe, once, parse, query, run
 
 SHOW: Final = "select current_setting('work_mem'), current_setting('datestyle')"
@@ -77,7 +77,6 @@ SCRIPTS: Final = (
         ask("select current_setting('app.user')"),
         ask("select current_setting('app.user')", 1),
         cases=(121, 135),
-        gap=PLACEHOLDER,
     ),
     script(
         "a setting is set through the extended protocol",
@@ -100,7 +99,6 @@ SCRIPTS: Final = (
         ask("reset app.user_id"),
         ask("show app.user_id"),
         cases=(135,),
-        gap=PLACEHOLDER,
     ),
     script(
         "startup parameters are what RESET goes back to",

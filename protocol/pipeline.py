@@ -75,7 +75,7 @@ def _reply_roles() -> bytes:
 REPLY_ROLE: Final = _reply_roles()
 
 # Requests an error does not silence: their ReadyForQuery comes all the same.
-_CLOSES_SEGMENT: Final = bytes([FrontendTag.SYNC, FrontendTag.QUERY, FrontendTag.FUNCTION_CALL])
+CLOSES_SEGMENT: Final = bytes([FrontendTag.SYNC, FrontendTag.QUERY, FrontendTag.FUNCTION_CALL])
 
 
 class Effect:
@@ -198,11 +198,11 @@ class Pipeline:
     @property
     def first_open_segment(self) -> int:
         """The number of the oldest segment that has not been answered to its end."""
-        return self.segment - sum([entry.kind in _CLOSES_SEGMENT for entry in self.owed])
+        return self.segment - sum([entry.kind in CLOSES_SEGMENT for entry in self.owed])
 
     def status_known(self) -> bool:
         """True when no ReadyForQuery is outstanding, so that `status` is the present one."""
-        return all(entry.kind not in _CLOSES_SEGMENT for entry in self.owed)
+        return all(entry.kind not in CLOSES_SEGMENT for entry in self.owed)
 
     def settle(self) -> Owed:
         """The final reply of the head arrived: it leaves the queue."""
@@ -221,7 +221,7 @@ class Pipeline:
     def fail(self) -> None:
         """ErrorResponse arrived for the head; what it silences leaves the queue unanswered."""
         self.copying_in = False
-        if not self.owed or self.owed[0].kind in _CLOSES_SEGMENT:
+        if not self.owed or self.owed[0].kind in CLOSES_SEGMENT:
             return
         blamed = self.owed.popleft()
         killed: list[Owed] = []
@@ -250,7 +250,7 @@ class Pipeline:
             while self.owed and self.owed[0].kind == FrontendTag.SYNC:
                 self.owed.popleft()
             self._end_early_copy()
-            self.segment_open = not self.owed or self.owed[-1].kind not in _CLOSES_SEGMENT
+            self.segment_open = not self.owed or self.owed[-1].kind not in CLOSES_SEGMENT
             self.owed.appendleft(head)
         else:
             self._end_early_copy()

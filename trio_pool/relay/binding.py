@@ -24,6 +24,7 @@ from trio_pool.relay.effects import (
 )
 from trio_pool.relay.indirect import bind_indirect, execute_indirect
 from trio_pool.relay.naming import ensure_named, ensure_unnamed, own_unnamed
+from trio_pool.relay.questions import note_setter
 from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, suspect_settings
 from trio_pool.statements import NAME_BYTES, Statement
 
@@ -138,6 +139,7 @@ def _note_settings(relay: Relay, backend: BackendState, statement: Statement, bo
     given = _parameters(bound) if statement.sets or places else ()
     if statement.sets:
         suspect_settings(relay, statement.text)
+        note_setter(relay, backend, statement.text)
         relay.settings.mention(names_among(given))
     local = [given[place - 1] for place in places if 0 < place <= len(given)]
     make_customs(relay, backend, names | names_among(local))

@@ -12,6 +12,7 @@ from protocol import frontend
 from protocol.pipeline import FAKE, PLAIN, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.healing import redo_entry
+from trio_pool.relay.questions import ask_for_settings, only_sets
 from trio_pool.relay.state import Relay, link_of
 
 # What drivers end most requests with: Describe and Execute of the unnamed portal, and Sync.
@@ -21,7 +22,9 @@ FINISH: Final = frontend.describe_portal(b"") + frontend.execute(b"", 0) + front
 def may_finish(relay: Relay) -> bool:
     """Whether `FINISH` is nothing but its three messages: no special portal, no COPY, no redo."""
     backend = link_of(relay)
-    return not relay.portals and not backend.pipeline.copying_in and not relay.redoing
+    if relay.portals or relay.redoing or relay.settings_suspect:
+        return False
+    return not backend.pipeline.copying_in
 
 
 def drop_message(relay: Relay, data: bytes, start: int, stop: int) -> None:
@@ -32,13 +35,19 @@ def drop_message(relay: Relay, data: bytes, start: int, stop: int) -> None:
 
 def on_sync(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Sync ends a segment, and the skipping after an error."""
-    pipeline = link_of(relay).pipeline
+    backend = link_of(relay)
+    pipeline = backend.pipeline
     if pipeline.copying_in:
         drop_message(relay, data, start, stop)
         return True
+    # Only where the client waits: what it says next would have to wait for the answer.
+    asks = relay.settings_suspect and stop == len(data) and only_sets(relay, backend)
     pipeline.skipping = False
     entry = redo_entry(relay, FrontendTag.SYNC) if relay.redoing else PLAIN[FrontendTag.SYNC]
     pipeline.owe_closing(entry)
+    if asks:
+        relay.cut(data, stop)
+        ask_for_settings(relay, backend)
     return True
 
 

@@ -139,6 +139,7 @@ def detach(relay: Relay) -> BackendState:
     relay.unnamed_last = None
     relay.query_refused = False
     relay.settings_suspect = False
+    relay.setting_segment = -1
     relay.counters.transactions += 1
     return backend
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import DROP, Owed
-from protocol.tags import BackendTag, FrontendTag
+from protocol.pipeline import CLOSES_SEGMENT, DROP, Owed
+from protocol.tags import BackendTag, FrontendTag, TransactionStatus
 from trio_pool.pins import ASKED_ABOUT, LISTEN, SUSPECT, UNREAD, Pin
 from trio_pool.relay.effects import Question
 from trio_pool.relay.pins import QUESTION
@@ -45,6 +45,8 @@ class SettingsRead(Question):
 
     def settled(self) -> None:
         relay = self.relay
+        # It was dropped by our Query, whatever became of the client's own Parse in front of it.
+        self.backend.statements.unnamed = None
         if self.broken:
             # The client keeps its backend, and is asked again when it has said more.
             relay.settings_suspect = True
@@ -62,6 +64,33 @@ class SettingsRead(Question):
 
     def skipped(self) -> None:
         self.failed()
+
+
+# What may stand alone in its segment with the question right behind it: none of these leaves a
+# transaction open, in which the question could fail, or wants data.
+_ALONE: Final = (b"set", b"reset", b"select", b"with", b"discard", b"do", b"call", b"update")
+
+
+def note_setter(relay: Relay, backend: BackendState, text: bytes) -> None:
+    """A Bind of a statement that may set something: perhaps its segment holds nothing else."""
+    pipeline = backend.pipeline
+    if pipeline.status != TransactionStatus.IDLE or not text.lstrip().lower().startswith(_ALONE):
+        return
+    # Whatever else ends a segment may have begun a transaction.
+    if all(entry.fate == DROP or entry.kind not in CLOSES_SEGMENT for entry in pipeline.owed):
+        relay.setting_segment = pipeline.segment
+
+
+def only_sets(relay: Relay, backend: BackendState) -> bool:
+    """Whether the segment that a Sync now ends is one statement of those that `note_setter` saw.
+
+    Then the question travels behind it in the client's own send.
+    """
+    pipeline = backend.pipeline
+    if relay.setting_segment != pipeline.segment or not relay.pool.asks_early or relay.redoing:
+        return False
+    binds = [entry for entry in pipeline.owed if entry.kind == FrontendTag.BIND]
+    return len(binds) == 1 and not pipeline.skipping
 
 
 def ask_what_is_left(relay: Relay, backend: BackendState) -> bool:

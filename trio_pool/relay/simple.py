@@ -34,6 +34,8 @@ from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, su
 _ABOUT = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
 # They may go back to what the client came with.
 _DEFAULTS = (CommandKind.SET, CommandKind.RESET)
+# They begin a transaction, or want data.
+_OPEN_ENDED = (CommandKind.BEGIN, CommandKind.COPY)
 _ONLY_SETTING = (CommandKind.SET, CommandKind.RESET, CommandKind.SET_CHARACTERISTICS)
 
 
@@ -162,13 +164,14 @@ def _may_ask_at_once(relay: Relay, backend: BackendState, found: Classification)
 
     It can where the Query surely leaves no transaction open, in which it could fail.
     """
-    return (
-        relay.settings_suspect
-        and relay.pool.asks_early
-        and backend.pipeline.fresh
-        and not found.unsure
-        and all(command.kind in _ONLY_SETTING for command in found.commands)
-    )
+    if not relay.settings_suspect or not relay.pool.asks_early or found.unsure:
+        return False
+    if not backend.pipeline.fresh:
+        return False
+    kinds = [command.kind for command in found.commands]
+    if len(kinds) == 1:
+        return kinds[0] not in _OPEN_ENDED
+    return all(kind in _ONLY_SETTING for kind in kinds)
 
 
 def _send_refusal(

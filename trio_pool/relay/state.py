@@ -146,6 +146,7 @@ class Relay:
         "resume",
         "query_refused",
         "settings_suspect",
+        "setting_segment",
         "pins",
         "pins_suspect",
         "redo",
@@ -196,6 +197,8 @@ class Relay:
         self.query_refused = False
         # Something sent on this lease may have changed settings in a way nobody reports.
         self.settings_suspect = False
+        # The segment, by its number, that began with a Bind of a statement that sets something.
+        self.setting_segment = -1
         # Why the client keeps its backend between transactions.
         self.pins = NO_PINS
         # The client did something since the server was last asked whether they still hold.

@@ -47,11 +47,15 @@ def postgres() -> Iterator[LocalServer]:
 
 
 @pytest.fixture
-def pool(postgres: LocalServer) -> Iterator[StartPool]:
-    """A function that starts pools in front of the test server."""
+def pool(postgres: LocalServer, request: pytest.FixtureRequest) -> Iterator[StartPool]:
+    """A function that starts pools in front of the test server.
+
+    When the test has ended, every idle backend must be what its pool believes it to be.
+    """
     # Why here: tests of `protocol` alone need no pool to be importable.
     from tests.support.pooler import config_for, running_pool
 
+    started: list[RunningPool] = []
     with contextlib.ExitStack() as stack:
 
         def start(
@@ -70,9 +74,14 @@ def pool(postgres: LocalServer) -> Iterator[StartPool]:
                 default_pool_size=default_pool_size,
                 **settings,
             )
-            return stack.enter_context(running_pool(config, postgres))
+            started.append(stack.enter_context(running_pool(config, postgres)))
+            return started[-1]
 
         yield start
+        # Whatever the test was about: no backend may rest with what the pool does not know of.
+        hidden = [line for running in started for line in running.what_idle_backends_hide()]
+        if hidden and request.node.get_closest_marker("hides") is None:
+            pytest.fail("\n".join(hidden), pytrace=False)
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -350,10 +350,12 @@ def applied(client: ClientSettings, backend: BackendSettings) -> None:
 
 # Every setting of the session, whatever made it one, and whether it is a custom one. Why
 # current_setting: pg_settings shows values in base units and hides these two, which decide about
-# rights.
+# rights. Those of the transaction alone are taken for the session's when they were set once.
 QUESTION: Final = (
     b"SELECT name, pg_catalog.current_setting(name), false FROM %b"
     b" WHERE source OPERATOR(pg_catalog.=) 'session'"
+    b" AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['transaction_isolation',"
+    b" 'transaction_read_only', 'transaction_deferrable'])"
     b" UNION ALL SELECT 'session_authorization', session_user::pg_catalog.text, false"
     b" UNION ALL SELECT 'role', pg_catalog.current_setting('role'), false"
 )

@@ -120,11 +120,11 @@ class ThreadedPool:
         """Lend no more backends of `database` (of any when empty); returns when all are closed,
         which is when the transactions that run have ended. Raises OrderRefused.
         """
-        self._do(lambda: self._opened.pause(database))
+        self.run(lambda: self._opened.pause(database))
 
     def resume(self, database: str = "") -> None:
         """The end of `pause`. Raises OrderRefused when it was not paused."""
-        self._do(lambda: self._opened.resume(database))
+        self.run(lambda: self._opened.resume(database))
 
     def stop(self) -> None:
         """Take no new clients, and end each at its next transaction boundary."""
@@ -138,8 +138,11 @@ class ThreadedPool:
         self._soon(lambda: _answer(answer, question))
         return self._wait(answer)
 
-    def _do(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Have a task of the pool's do what takes time."""
+    def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Have a task of the pool's do what takes time.
+
+        Raises what it raises, and RuntimeError when the pool has ended.
+        """
         answer: Future[T] = Future()
 
         async def carry_out() -> None:

@@ -108,6 +108,18 @@ def test_a_backend_that_cannot_be_given_the_settings_is_exchanged_for_one_that_c
         assert other.rows("show temp_buffers") == [("8MB",)]
 
 
+def test_the_modes_of_a_transaction_are_no_settings_of_the_session(pool: StartPool) -> None:
+    """SET TRANSACTION leaves a trace in pg_settings that looks like a setting of the session."""
+    running = pool(default_pool_size=1)
+    with client_of(running) as client, client_of(running) as other:
+        client.ask(query("begin; set transaction isolation level serializable; commit"))
+        client.ask(query("set transaction isolation level serializable, read only"))
+        client.ask(query("set default_transaction_isolation = serializable; set work_mem = '5MB'"))
+        for _ in range(3):
+            assert other.rows("show transaction_isolation") == [("read committed",)]
+            assert client.rows("show transaction_isolation") == [("serializable",)]
+
+
 def test_settings_that_a_discard_all_cannot_bring_back_end_the_session(
     pool: StartPool, root: psycopg.Connection
 ) -> None:

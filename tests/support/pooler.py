@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import attrs
 
+from tests.support.idle_backends import what_they_hide
 from trio_pool.config import Config, Database, settings_from
 from trio_pool.embedded import LocalServer
-from trio_pool.server import Serving
-from trio_pool.threaded import pool_in_thread
+from trio_pool.threaded import ThreadedPool, pool_in_thread
 
 
 @attrs.frozen(kw_only=True)
@@ -23,7 +23,15 @@ class RunningPool:
     user: str
     password: str = attrs.field(repr=False)
     database: str
-    serving: Serving = attrs.field(repr=False)
+    serving: ThreadedPool = attrs.field(repr=False)
+
+    def what_idle_backends_hide(self) -> list[str]:
+        """What an idle backend has that the pool does not know of, in sentences."""
+        try:
+            return self.serving.run(lambda: what_they_hide(self.serving.server))
+        except RuntimeError:
+            # The test has stopped it: there are no backends any more.
+            return []
 
     def url(
         self, database: str | None = None, user: str | None = None, password: str | None = None

@@ -43,6 +43,7 @@ DECISIONS = (
     "trio_pool.terminal.completion",
     "trio_pool.terminal.layout",
     "trio_pool.web.exposition",
+    "trio_pool.watch",
 )
 # The only modules that hold a socket or reach below Trio's usual surface. The embedded
 # PostgreSQL asks the kernel for a free port; a pool in a thread is ended from another one; the

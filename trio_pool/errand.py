@@ -27,12 +27,14 @@ _ANSWER_BYTES_MAX = 1_048_576
 class Answer:
     """What came of an errand. `error` is the server's, `ending` says there was no answer."""
 
-    __slots__ = ("error", "ending", "reported", "idle")
+    __slots__ = ("error", "ending", "reported", "rows", "idle")
 
     def __init__(self) -> None:
         self.error: ErrorResponse | None = None
         self.ending: Ending | None = None
         self.reported: dict[bytes, bytes] = {}
+        # The bodies of the DataRows.
+        self.rows: list[bytes] = []
         self.idle = False
 
 
@@ -80,7 +82,9 @@ class Errand:
             self.backend_lost(ServerBroken())
 
     def _take(self, backend: Backend, tag: int, body: bytes) -> bool:
-        if tag == BackendTag.ERROR:
+        if tag == BackendTag.DATA_ROW:
+            self.answer.rows.append(body)
+        elif tag == BackendTag.ERROR:
             self.answer.error = decode_error_response(body)
         elif tag == BackendTag.PARAMETER_STATUS:
             status = decode_parameter_status(body)

@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from trio_pool.customs import NO_NAMES, Names
+from trio_pool.watch import Watch
+
 # Words before a parenthesis that are no functions; functions of the server that everybody calls;
 # and those that are noticed by their names alone (trio_pool.relay.pins, trio_pool.settings).
 INNOCENT: Final = frozenset(
@@ -47,12 +50,15 @@ INNOCENT: Final = frozenset(
 _GUILTY: Final = -1
 # What a DO block calls, which may be anything.
 CODE: Final = "do"
+# What makes code that other statements may set off.
+MAKES_CODE: Final = "create"
+_NEVER_TRUSTED: Final = {CODE: _GUILTY, MAKES_CODE: _GUILTY}
 
 
 class Functions:
     """What one pool has learned; names as they are written, in lower case and without schema."""
 
-    __slots__ = ("innocent", "_trials")
+    __slots__ = ("innocent", "pattern", "customs", "stale", "_trials")
 
     # Limit: names remembered; beyond, the pool learns anew.
     NAMES_MAX: Final = 20_000
@@ -60,12 +66,28 @@ class Functions:
 
     def __init__(self) -> None:
         self.innocent: set[str] = set(INNOCENT)
-        self._trials: dict[str, int] = {CODE: _GUILTY}
+        # What no harmless text names, and the custom settings that are made there.
+        self.pattern: re.Pattern[str] | None = None
+        self.customs: Names = NO_NAMES
+        # The catalogues were not asked since a client has made code.
+        self.stale = True
+        self._trials: dict[str, int] = dict(_NEVER_TRUSTED)
+
+    def watch(self, found: Watch) -> None:
+        """What the catalogues told."""
+        self.pattern, self.customs = found.pattern, found.customs
+
+    def watched(self, text: bytes) -> tuple[str, ...]:
+        """What a text calls that names code which leaves something behind: anything, or nothing."""
+        pattern = self.pattern
+        if pattern is None or pattern.search(text.decode("latin-1").lower()) is None:
+            return ()
+        return (CODE,)
 
     def learn(self, calls: tuple[str, ...], guilty: bool) -> None:
         """The server was asked after a transaction that called these."""
         if len(self._trials) + len(self.innocent) > self.NAMES_MAX:
-            self._trials = {CODE: _GUILTY}
+            self._trials = dict(_NEVER_TRUSTED)
             self.innocent = set(INNOCENT)
         for name in calls:
             passed = self._trials.get(name, 0)

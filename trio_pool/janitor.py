@@ -62,6 +62,7 @@ def tend(pool: Pool, now: float) -> None:
         pool.waiting.popleft().refused(QueryWaitTimeout())
     pool.grow()
     pool.make_room()
+    pool.look_again()
     if pool.parameters is not None:
         pool.keep_minimum()
     idle = pool.settings.server_idle_timeout

@@ -31,6 +31,7 @@ from trio_pool.settings import Environments
 from trio_pool.statements import PoolStatements
 from trio_pool.switchboard import Clock
 from trio_pool.tls_settings import NO_ENCRYPTION
+from trio_pool.watch import LOOK, watch_for
 
 if TYPE_CHECKING:
     from trio_pool.adversary import Adversary
@@ -41,6 +42,8 @@ log = logging.getLogger(__name__)
 
 # The first pause after a backend could not be opened; it doubles up to server_login_retry.
 _RETRY_SECONDS = 0.1
+# Code made behind the pool's back is found after so long at the latest.
+_LOOK_SECONDS = 300.0
 
 
 def pin_policy_of(settings: Settings) -> PinPolicy:
@@ -113,6 +116,8 @@ class Pool:
         self._checking = 0
         # Connections to the server that are one client's alone.
         self._owned = 0
+        # When the catalogues were asked last.
+        self._looked_at = now
         # Attempts to open a backend, for those that take their servers in turns.
         self.turns = -1
         # When somebody last had anything to do with it (Server.forget_unused).
@@ -503,7 +508,32 @@ class Pool:
         self.backends.add(backend)
         # Whoever is next has it from now: this comes from a task, not from a sweep.
         self.clock.read()
-        self.give_back(backend)
+        if self.statements.functions.stale and backend.state.spoiled is None:
+            self._look(backend)
+        else:
+            self.give_back(backend)
+
+    def look_again(self) -> None:
+        """Ask once in a while for code that was made where nobody here could see it (janitor)."""
+        if self.idle and self.now - self._looked_at > _LOOK_SECONDS:
+            self._look(self.idle.popleft())
+
+    def _look(self, backend: Backend) -> None:
+        """Ask which code leaves something behind (trio_pool.watch), then give the backend back."""
+        if self.closed or not self.statements.asks_early:
+            self.give_back(backend)
+            return
+        self._looked_at = self.now
+        self.statements.functions.stale = False
+
+        def done(backend: Backend | None, answer: Answer) -> bool:
+            if answer.error is None and answer.ending is None:
+                self.statements.watch(watch_for(answer.rows))
+            else:
+                log.warning("the catalogues could not be asked for code pool=%s", self.name)
+            return True
+
+        self._lend(backend, Errand(lambda _: frontend.query(LOOK), done))
 
     def not_opened(self, why: Ending, lasting: bool) -> None:
         """A backend could not be opened; `lasting` when trying again soon is no use.

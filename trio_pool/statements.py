@@ -23,6 +23,7 @@ from trio_pool.errors import StatementMemoryExceeded
 from trio_pool.functions import Functions
 from trio_pool.pins import PIN_EVERYTHING, PinPolicy
 from trio_pool.settings import Environment
+from trio_pool.watch import Watch
 
 # NAMEDATALEN - 1: PostgreSQL keys prepared statements by the first 63 bytes of the name.
 NAME_BYTES: Final = 63
@@ -296,6 +297,11 @@ class PoolStatements:
         if len(self._harmless) >= self.HARMLESS_MAX:
             self._harmless.clear()
         self._harmless.add(tail)
+
+    def watch(self, found: Watch) -> None:
+        """The catalogues told which code leaves something behind: every text is looked at anew."""
+        self.functions.watch(found)
+        self._harmless.clear()
 
     def shared(self, statement: Statement) -> Statement:
         """The one Statement all clients use that prepared the same and were shown the same."""

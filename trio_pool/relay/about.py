@@ -229,12 +229,13 @@ def _plan_prepare(planning: _Planning, command: Command, name: bytes) -> Deed:
     relay = planning.relay
     body = planning.plan.original[command.body_start : command.body_stop]
     statement = Statement(body + _NO_TYPES, relay.settings.parse_environment)
-    statement.plain = harmless(body, relay.pool.functions.innocent)
+    functions = relay.pool.functions
+    statement.plain = harmless(body, functions)
     if not statement.plain:
         statement.sets = changes_settings(body)
         statement.pins = pins_of_words(body)
         statement.customs = set_locally(body)
-        statement.calls = unknown_calls(body, relay.pool.functions.innocent)
+        statement.calls = unknown_calls(body, functions.innocent) + functions.watched(body)
     relay.client.admit(len(statement.tail))
     server_name = relay.pool.new_name()
     planning.scope[name] = (statement, server_name)

@@ -4,17 +4,19 @@ Words only; what they mean is found out elsewhere (pins, settings). May answer F
 never True wrongly for what words can show.
 
 What a SELECT calls must be known as innocent (trio_pool.functions). Why SELECT only: other
-statements have a name before most parentheses, and looking costs more there than it finds.
+statements have a name before most parentheses, and looking costs more there than it finds. Code
+that says by its body what it leaves behind is found in all of them (trio_pool.watch).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from typing import Final
 
 from protocol.sql.command import Classification, CommandKind
 from protocol.sql.prefilter import ORDINARY_OPENINGS, ordinary, ordinary_script
-from trio_pool.functions import CODE
+from trio_pool.functions import CODE, MAKES_CODE, Functions
 
 # Everything that is in no name becomes a space.
 _NAMES: Final = str.maketrans(
@@ -25,7 +27,7 @@ _NAME_CHARACTERS: Final = 80
 _CALLERS: Final = ("s", "w", " ", "\n", "\t", "(", "/", "-")
 
 
-def harmless(text: bytes, innocent: Container[str]) -> bool:
+def harmless(text: bytes, functions: Functions) -> bool:
     """True if `text` holds ordinary statements only, which neither set nor pin anything."""
     # Why str: looking for words in bytes is four times slower.
     lowered = text.decode("latin-1").lower()
@@ -35,8 +37,11 @@ def harmless(text: bytes, innocent: Container[str]) -> bool:
             return False
     if "temp" in lowered or "pg_settings" in lowered:
         return False
+    pattern = functions.pattern
+    if pattern is not None and pattern.search(lowered) is not None:
+        return False
     # Why the parenthesis: most texts of most clients call no function at all.
-    return "(" not in lowered or _calls_only(lowered, innocent)
+    return "(" not in lowered or _calls_only(lowered, functions.innocent)
 
 
 def _called(lowered: str) -> list[str]:
@@ -70,9 +75,23 @@ def _calls_only(lowered: str, innocent: Container[str]) -> bool:
     return True
 
 
+def _makes_code(found: Classification, text: bytes) -> bool:
+    """Whether a text makes something that other statements may set off later."""
+    return any(
+        command.kind is CommandKind.CREATE
+        and _CODE_WORDS.search(text, command.start, command.stop) is not None
+        for command in found.commands
+    )
+
+
+_CODE_WORDS: Final = re.compile(
+    rb"\b(?:function|procedure|trigger|rule|policy|view)\b", re.IGNORECASE
+)
+
+
 def code_in(found: Classification, text: bytes) -> tuple[str, ...]:
-    """What the DO blocks and CALLs of a text call."""
-    calls: set[str] = set()
+    """What the DO blocks and CALLs of a text call; a CREATE of code counts as a call, too."""
+    calls: set[str] = {MAKES_CODE} if _makes_code(found, text) else set()
     for command in found.commands:
         if command.kind is CommandKind.DO:
             calls.add(CODE)

@@ -84,11 +84,11 @@ def _parse_refused(
 def _look_at(relay: Relay, text: bytes, statement: Statement) -> None:
     """Note what executing `text` may leave behind."""
     functions = relay.pool.functions
-    if harmless(text, functions.innocent):
+    if harmless(text, functions):
         statement.plain = True
         relay.pool.note_harmless(statement.tail)
         return
-    statement.calls = unknown_calls(text, functions.innocent)
+    statement.calls = unknown_calls(text, functions.innocent) + functions.watched(text)
     if ordinary(text):
         statement.sets = changes_settings(text)
         statement.pins = pins_of_words(text)

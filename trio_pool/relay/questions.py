@@ -16,6 +16,7 @@ from trio_pool.relay.effects import Question
 from trio_pool.relay.pins import QUESTION
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.settings import decode_answer
+from trio_pool.watch import LOOK, watch_for
 
 # How a row of the answer begins that names a channel.
 _CHANNEL: Final = f"{LISTEN} ".encode()
@@ -89,6 +90,9 @@ def only_sets(relay: Relay, backend: BackendState) -> bool:
     pipeline = backend.pipeline
     if relay.setting_segment != pipeline.segment or not relay.pool.asks_early or relay.redoing:
         return False
+    if relay.pins:
+        # All is asked together at the end.
+        return False
     binds = [entry for entry in pipeline.owed if entry.kind == FrontendTag.BIND]
     return len(binds) == 1 and not pipeline.skipping
 
@@ -103,7 +107,11 @@ def ask_what_is_left(relay: Relay, backend: BackendState) -> bool:
         ask_for_settings(relay, backend)
     if pins:
         ask_for_pins(relay, backend)
-    return settings or pins
+    functions = relay.pool.functions
+    code = functions.stale and relay.pool.asks_early and not unread
+    if code:
+        _ask_for_code(relay, backend)
+    return settings or pins or code
 
 
 def ask_for_settings(relay: Relay, backend: BackendState) -> None:
@@ -173,6 +181,38 @@ def ask_for_pins(relay: Relay, backend: BackendState) -> None:
     relay.counters.questions += 1
     relay.to_server.append(frontend.query(QUESTION))
     entry = Owed(FrontendTag.QUERY, DROP, PinsRead(relay, backend))
+    backend.pipeline.owe_closing(entry)
+    backend.statements.unnamed = None
+    relay.hold_for(entry)
+
+
+class CodeRead(Question):
+    """Our own question which code leaves something behind, after a client has made some."""
+
+    __slots__ = ("relay", "rows")
+
+    def __init__(self, relay: Relay):
+        super().__init__()
+        self.relay = relay
+        self.rows: list[bytes] = []
+
+    def heard(self, tag: int, body: bytes) -> None:
+        if tag == BackendTag.DATA_ROW:
+            self.rows.append(body)
+
+    def settled(self) -> None:
+        if not self.broken:
+            self.relay.pool.watch(watch_for(self.rows))
+
+    def failed(self) -> None:
+        """What was known stays known."""
+
+
+def _ask_for_code(relay: Relay, backend: BackendState) -> None:
+    relay.pool.functions.stale = False
+    relay.counters.questions += 1
+    relay.to_server.append(frontend.query(LOOK))
+    entry = Owed(FrontendTag.QUERY, DROP, CodeRead(relay))
     backend.pipeline.owe_closing(entry)
     backend.statements.unnamed = None
     relay.hold_for(entry)

@@ -100,12 +100,14 @@ def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         text_stop = stop
     text = data[start + 5 : text_stop]
     found: Classification | None = None
-    if not harmless(text, relay.pool.functions.innocent):
+    functions = relay.pool.functions
+    if not harmless(text, functions):
         found = relay.classifier.classify(text, relay.settings.standard_conforming_strings)
         if sets_something(found, text, backend.settings.initial):
             suspect_settings(relay, text)
         make_customs(relay, backend, made_locally(found, text))
-        relay.suspect(unknown_calls(text, ()) + code_in(found, text), text)
+        calls = unknown_calls(text, ()) + code_in(found, text) + functions.watched(text)
+        relay.suspect(calls, text)
         pins = pins_of(found, text)
         if SEQUENCE in pins and backend.pipeline.fresh:
             forget_sequences(relay, backend, data, start)
@@ -166,7 +168,8 @@ def _may_ask_at_once(relay: Relay, backend: BackendState, found: Classification)
     """
     if not relay.settings_suspect or not relay.pool.asks_early or found.unsure:
         return False
-    if not backend.pipeline.fresh:
+    # With pins all is asked together at the end.
+    if relay.pins or not backend.pipeline.fresh:
         return False
     kinds = [command.kind for command in found.commands]
     if len(kinds) == 1:

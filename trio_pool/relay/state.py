@@ -14,6 +14,7 @@ from protocol.sql.classify import Classifier
 from protocol.tags import TransactionStatus
 from trio_pool.channels import Listening
 from trio_pool.customs import Names, names_in
+from trio_pool.functions import CODE, MAKES_CODE
 from trio_pool.pins import KINDS, SEQUENCE, SUSPECT, Pin, Reasons, shortened
 from trio_pool.settings import BackendSettings, ClientSettings
 from trio_pool.statements import BackendStatements, ClientStatements, PoolStatements, Statement
@@ -253,6 +254,10 @@ class Relay:
         if not unknown or not self.pool.asks_early:
             return
         self.settings_suspect = self.pins_suspect = True
+        if CODE in unknown:
+            self.settings.mention(self.pool.functions.customs)
+        if MAKES_CODE in unknown:
+            self.pool.functions.stale = True
         for pin in self.pins:
             if pin.reason == SUSPECT:
                 pin.calls = unknown if pin.over else tuple({*pin.calls, *unknown})

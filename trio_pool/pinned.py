@@ -63,7 +63,9 @@ def settle_pins(relay: Relay, number: int, pool: Pool) -> None:
             _warn(pin, number, pool)
         elif pin.over:
             _end(pin, number, pool)
-        elif not relay.pins_suspect and pin.reason not in relay.pool.pin_policy.shared:
+        elif pin.since or pin.reason in relay.pool.pin_policy.shared:
+            continue
+        elif pin.certain or not relay.pins_suspect:
             begin_pin(pin, number, pool)
     relay.pins = kept
 

@@ -52,6 +52,8 @@ class Pin:
     statement: str
     # When it began by the pool's clock; 0 until the session has looked.
     since: float = 0.0
+    # The server was asked, and did not say that nothing of it is left.
+    certain: bool = False
     # The server says that nothing of it is left.
     over: bool = False
     # pin_policy wants a warning only.

@@ -156,6 +156,7 @@ class PinsRead(Question):
         pins = self.relay.pins
         for pin in pins:
             pin.over |= pin.reason in ASKED_ABOUT and pin.reason not in self.left
+            pin.certain = not pin.over
         known = {pin.reason for pin in pins}
         said = pins[-1].statement if pins else ""
         found = sorted(self.left - known - self.relay.pool.pin_policy.warned)

@@ -206,10 +206,9 @@ class Relay:
         self.pins_suspect = False
         # The client's bytes of a lease that were not answered yet can be said again.
         self.redo = b""
-        # Its segment is to be said again as soon as it has ended.
-        self.redoing = False
-        # It was said to a backend that refused the client's settings, and must be said elsewhere.
-        self.taken_back = False
+        # Its segment is to be said again as soon as it has ended; all of it was said to a backend
+        # that refused the client's settings, and must be said elsewhere.
+        self.redoing = self.taken_back = False
         # Statements whose row shape changed since the client was shown it.
         self.stale = NO_STATEMENTS
         # Portals of statements about statements, by portal name.

@@ -270,7 +270,7 @@ class Session:
             return
         except Ending as ending:
             backend.state.spoiled = "the session ended over what it said"
-            self._send()
+            self.send()
             self.end(ending)
             return
         if relay.server_gone:

@@ -161,6 +161,12 @@ class ClientSettings:
             self.values = {**self.values, name: value}
             self._renew()
 
+    def accepted(self, values: dict[bytes, bytes]) -> None:
+        """The server has taken these startup settings, and spells them like this."""
+        self.startup = self.startup | values
+        self.values = self.values | values
+        self._renew()
+
     def depart(self) -> None:
         """No backend has these settings, until `come_back`."""
         self.environment = _ABSENT
@@ -279,14 +285,21 @@ def difference(client: ClientSettings, backend: BackendSettings) -> bytes | None
         if name not in client.values
     ]
     calls = [
-        set_config(name, quote_literal(client.values[name]))
-        for name in sorted(client.values, key=_rank)
-        if backend.value_of(name) != client.values[name]
+        set_config(name, quote_literal(client.values[name])) for name in differing(client, backend)
     ]
     if calls:
         commands.append(b"SELECT " + b", ".join(calls))
     backend.environment = client.environment
     return b"; ".join(commands) if commands else None
+
+
+def differing(client: ClientSettings, backend: BackendSettings) -> list[bytes]:
+    """What `difference` sets, in the order of its answer: the values as the server spells them."""
+    return [
+        name
+        for name in sorted(client.values, key=_rank)
+        if backend.value_of(name) != client.values[name]
+    ]
 
 
 def _rank(name: bytes) -> int:

@@ -15,14 +15,14 @@ import attrs
 import trio
 
 from protocol import frontend
-from protocol.backend import authentication_ok, parameter_status
+from protocol.backend import authentication_ok, decode_data_row, parameter_status
 from protocol.startup_message import StartupMessage
 from trio_pool.backend import Backend
 from trio_pool.config import Config
 from trio_pool.errand import Answer, Errand
 from trio_pool.errors import SettingRefused
 from trio_pool.pool import Pool
-from trio_pool.settings import REPORTED, ClientSettings, applied, difference
+from trio_pool.settings import REPORTED, ClientSettings, applied, difference, differing
 
 _REMEMBERED_MAX: Final = 1_000
 
@@ -85,13 +85,19 @@ async def try_settings(pool: Pool, wanted: Wanted) -> None:
     Raises SettingRefused with the server's own words.
     """
     settings = ClientSettings(pool.environments, wanted.values)
+    names: list[bytes] = []
 
     def question(backend: Backend) -> bytes:
+        names.extend(differing(settings, backend.state.settings))
         sql = difference(settings, backend.state.settings)
         return frontend.query(sql) if sql is not None else frontend.sync()
 
     def done(backend: Backend | None, answer: Answer) -> bool:
         if backend is not None and answer.error is None:
+            if names:
+                # Not all of them are reported: what is the same by another spelling is not.
+                said = decode_data_row(answer.rows[-1]).values
+                settings.accepted({n: v for n, v in zip(names, said, strict=True) if v is not None})
             for name, value in answer.reported.items():
                 settings.reported(name, value)
             applied(settings, backend.state.settings)

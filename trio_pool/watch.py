@@ -18,6 +18,7 @@ from typing import Final
 
 import attrs
 
+from protocol.backend import decode_data_row
 from trio_pool.customs import NO_NAMES, Names, names_in
 
 # Limits: beyond, the catalogue has too much of it to be told apart by names.
@@ -114,7 +115,7 @@ def watch_for(rows: Iterable[bytes]) -> Watch:
     names: set[str] = set()
     customs = NO_NAMES
     for row in rows:
-        _, name, body = _fields(row)
+        _, name, body = decode_data_row(row).values
         if name:
             names.add(name.decode("utf-8", "replace"))
         if body:
@@ -124,14 +125,3 @@ def watch_for(rows: Iterable[bytes]) -> Watch:
     # Why latin-1: that is how texts are looked at.
     spelled = sorted(re.escape(name.encode().decode("latin-1")) for name in names)
     return Watch(re.compile(rf"\b(?:{'|'.join(spelled)})\b"), customs)
-
-
-def _fields(row: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
-    values: list[bytes | None] = []
-    at = 2
-    for _ in range(3):
-        length = int.from_bytes(row[at : at + 4], "big", signed=True)
-        at += 4
-        values.append(None if length < 0 else row[at : at + length])
-        at += max(length, 0)
-    return values[0], values[1], values[2]

@@ -20,7 +20,8 @@ from trio_pool.conform.words import SYNC, once
 from trio_pool.embedded import LocalServer
 from trio_pool.pinned import pinned
 
-TENANT_TURNS = 1_000
+TENANT_TURNS = 200
+TENANT_TRANSACTIONS = 10_000
 
 
 def client_of(running: RunningPool, **parameters: str) -> RawClient:
@@ -99,6 +100,27 @@ def test_row_level_security_shows_each_tenant_its_own_rows(pool: StartPool, anno
 
 
 @pytest.mark.usefixtures("tables")
+def test_ten_thousand_transactions_of_two_tenants_show_no_row_of_the_other(
+    pool: StartPool,
+) -> None:
+    running = pool(default_pool_size=1)
+    with client_of(running) as even, client_of(running) as odd:
+        tenants = ((even, b"0"), (odd, b"1"))
+        for client, own in tenants:
+            client.ask(query(f"set role shopper; set app.tenant = {own.decode()}"))
+        said = query("select distinct tenant from orders")
+        for _ in range(TENANT_TRANSACTIONS // len(tenants)):
+            # Both at once: whoever is second waits for the one backend.
+            for client, _own in tenants:
+                client.send(said)
+            for client, own in tenants:
+                rows = [reply for reply in client.receive() if reply[0] == "D"]
+                assert rows == [("D", own)]
+        (pool_of_both,) = running.serving.server.pools.values()
+        assert len(pool_of_both.backends) == 1
+
+
+@pytest.mark.usefixtures("tables")
 def test_setschema_and_setreadonly_of_jdbc_bind_one_connection_only(pool: StartPool) -> None:
     running = pool(default_pool_size=1)
     with client_of(running) as first, client_of(running) as second:
@@ -120,6 +142,27 @@ def test_time_zones_of_django_and_sqlalchemy_stay_apart(pool: StartPool) -> None
         for _ in range(3):
             assert value(django, noon) == "2024-06-01 08:00:00-04"
             assert value(other, noon) == "2024-06-01 21:00:00+09"
+
+
+def test_a_time_zone_set_when_sqlalchemy_connects_outlives_the_rollbacks_of_its_pool(
+    pool: StartPool,
+) -> None:
+    """An event sets it on connecting; every return to SQLAlchemy's own pool is a ROLLBACK."""
+    running = pool(default_pool_size=1)
+    noon = "select '2024-06-01 12:00+00'::timestamptz"
+    with client_of(running) as paris, client_of(running) as tokyo:
+        for client, zone in ((paris, "Europe/Paris"), (tokyo, "Asia/Tokyo")):
+            client.ask(query("BEGIN"))
+            client.ask(once(f"SET TIME ZONE '{zone}'") + SYNC)
+            client.ask(query("COMMIT"))
+        for _ in range(3):
+            for client, shown in (
+                (paris, "2024-06-01 14:00:00+02"),
+                (tokyo, "2024-06-01 21:00:00+09"),
+            ):
+                client.ask(query("BEGIN"))
+                assert value(client, noon) == shown
+                client.ask(query("ROLLBACK"))
 
 
 def test_the_reset_of_asyncpgs_pool_goes_back_to_its_own_connections_settings(

@@ -108,6 +108,24 @@ def test_a_backend_that_cannot_be_given_the_settings_is_exchanged_for_one_that_c
         assert other.rows("show temp_buffers") == [("8MB",)]
 
 
+def test_a_startup_parameter_is_reported_as_the_server_spells_it(
+    pool: StartPool, postgres: LocalServer
+) -> None:
+    given = {"DateStyle": "iso", "TimeZone": "utc", "statement_timeout": "5000"}
+    with RawClient(
+        (postgres.host, postgres.port),
+        user=postgres.user,
+        password=postgres.password,
+        parameters=given,
+    ) as direct:
+        expected = {name: direct.parameters[name] for name in ("DateStyle", "TimeZone")}
+    running = pool(default_pool_size=1)
+    for _ in range(2):
+        with client_of(running, **given) as client:
+            assert {name: client.parameters[name] for name in expected} == expected
+            assert client.rows("show statement_timeout") == [("5s",)]
+
+
 def test_the_modes_of_a_transaction_are_no_settings_of_the_session(pool: StartPool) -> None:
     """SET TRANSACTION leaves a trace in pg_settings that looks like a setting of the session."""
     running = pool(default_pool_size=1)

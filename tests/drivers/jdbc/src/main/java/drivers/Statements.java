@@ -141,6 +141,7 @@ final class Statements {
                 client.setReadOnly(worker % 3 == 0);
                 client.setSchema("schema_" + worker);
                 client.setClientInfo("ApplicationName", "application " + worker);
+                client.setNetworkTimeout(Runnable::run, 60_000 + worker);
             }
             clients.inTurns((client, worker, turn) -> {
                 client.setAutoCommit(turn % 2 == 0);
@@ -148,6 +149,7 @@ final class Statements {
                 same(worker % 3 == 0 ? "on" : "off", shown(client, "transaction_read_only"));
                 same("schema_" + worker, shown(client, "search_path"));
                 same("application " + worker, shown(client, "application_name"));
+                same(60_000 + worker, client.getNetworkTimeout());
                 if (!client.getAutoCommit()) {
                     client.commit();
                 }

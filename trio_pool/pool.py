@@ -525,12 +525,16 @@ class Pool:
             return
         self._looked_at = self.now
         self.statements.functions.stale = False
+        # Whoever waits gets this one in a moment.
+        self._checking += 1
 
         def done(backend: Backend | None, answer: Answer) -> bool:
+            self._checking -= 1
             if answer.error is None and answer.ending is None:
                 self.statements.watch(watch_for(answer.rows))
             else:
                 log.warning("the catalogues could not be asked for code pool=%s", self.name)
+                self.grow()
             return True
 
         self._lend(backend, Errand(lambda _: frontend.query(LOOK), done))

@@ -70,6 +70,9 @@ class Adversary:
         for name, value in settings.values.items():
             if settings.startup.get(name, initial.get(name)) == value:
                 continue
+            if not value and name in settings.customs:
+                # Its transaction has given it up; PostgreSQL keeps the name.
+                continue
             if name.lower() in self._keeps:
                 kept[name] = value
             else:

@@ -116,10 +116,8 @@ class Pool:
         self._checking = 0
         # Connections to the server that are one client's alone.
         self._owned = 0
-        # When the catalogues were asked last.
         self._looked_at = now
-        # Attempts to open a backend, for those that take their servers in turns.
-        self.turns = -1
+        self.turns = -1  # Attempts to open a backend, for load_balance_hosts.
         # When somebody last had anything to do with it (Server.forget_unused).
         self.used_at = now
         # How connections to servers are encrypted.
@@ -192,6 +190,7 @@ class Pool:
                 self.idle.remove(backend)
                 backend.holder = holder
                 backend.held_since = self.now
+                backend.busy_since = self.clock.now
                 return backend
         return self.lend_idle(holder)
 

@@ -88,6 +88,10 @@ class Link:
         self.confirmed -= channels
         self.ask(b"; ".join(b"UN" + _listen(channel) for channel in sorted(channels)))
 
+    def suits(self, backend: Backend) -> bool:
+        """Nothing that clients leave behind is noticed by one who only listens."""
+        return True
+
     def granted(self, backend: Backend) -> None:
         """A backend to listen with."""
         self.waiting_since = 0.0

@@ -198,8 +198,7 @@ class Relay:
         self.query_refused = False
         # Something sent on this lease may have changed settings in a way nobody reports.
         self.settings_suspect = False
-        # The segment, by its number, that began with a Bind of a statement that sets something.
-        self.setting_segment = -1
+        self.setting_segment = -1  # That began with a Bind of what sets something.
         # Why the client keeps its backend between transactions.
         self.pins = NO_PINS
         # The client did something since the server was last asked whether they still hold.

@@ -665,6 +665,12 @@ def test_a_user_has_limits_of_its_own(shared: Operated, key: str) -> None:
 
 # What other files show: their test, and the settings that it is about.
 SHOWN_IN: Final = {
+    "test_custom_settings.py": {
+        "test_a_client_that_sets_too_much_is_told_and_nothing_is_lost": (
+            "max_client_settings max_client_settings_bytes"
+        ),
+        "test_the_names_may_be_shared_instead": "share_custom_setting_names",
+    },
     "../embedding/test_adversarial.py": {
         "test_each_planted_bug_fails_and_is_named_and_nothing_else_is": "adversarial",
         "test_what_is_to_be_kept_can_be_chosen": "adversarial_keeps",

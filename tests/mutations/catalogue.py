@@ -249,8 +249,8 @@ MUTATIONS: Final = (
     Mutation(
         "nobody asks what a SET in a transaction has left",
         _STATE,
-        "    relay.settings_suspect = True\n    relay.settings.note_custom_names(text)\n",
-        "    relay.settings.note_custom_names(text)\n",
+        "    relay.settings_suspect = True\n    relay.settings.mention(names_in(text))\n",
+        "    relay.settings.mention(names_in(text))\n",
         ("tests/shell/test_classic_disasters.py", "-k", "row_level or asyncpg"),
     ),
 )

@@ -136,8 +136,7 @@ class Opener:
         login = await conduct(exchange, stream, reader, self._hasher, is_scram_challenge)
         if more is None and pool.database.connect_query:
             await _connect_query(stream, reader, pool.database.connect_query)
-        if reader.rest():
-            raise ProtocolViolation("server sent bytes behind ReadyForQuery")
+        _heed_last_words(reader)
         return login
 
     def _hand_over(
@@ -239,6 +238,18 @@ async def _encrypted(stream: trio.SocketStream, context: ssl.SSLContext, host: s
         await trio.aclose_forcefully(encrypted)
         raise
     return encrypted
+
+
+def _heed_last_words(reader: FrameReader) -> None:
+    """A server may end a backend that it has only just granted; it may not say anything else."""
+    frame = reader.next_frame()
+    if frame is not None and frame[0] == BackendTag.ERROR:
+        raise ServerRefused(decode_error_response(frame[1]).fields)
+    rest = reader.rest()
+    if frame is None and rest[:1] == b"E":
+        raise PeerClosed
+    if frame is not None or rest:
+        raise ProtocolViolation("server sent bytes behind ReadyForQuery")
 
 
 async def _connect_query(stream: trio.abc.Stream, reader: FrameReader, sql: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -10,6 +13,7 @@ import pytest
 from tests.conftest import StartPool
 from tests.support.pooler import RunningPool
 from tests.support.raw import RawClient
+from trio_pool.config import Database
 from trio_pool.conform.replies import Reply, field
 from trio_pool.conform.words import FLUSH, SYNC, close, describe, parse, query, run
 from trio_pool.embedded import LocalServer
@@ -53,6 +57,73 @@ def until_no_backend(root: RawClient, database: str) -> None:
         if root.rows(gone) == [("0",)]:
             return
     raise AssertionError("the backends are still there")
+
+
+READY = b"Z\0\0\0\5I"
+
+
+class FatalWelcome:
+    """Stands before a server; its first backend there is ended before anybody hears of it."""
+
+    def __init__(self, postgres: LocalServer, root: RawClient, database: str) -> None:
+        self._server = postgres.host, postgres.port
+        self._root = root
+        self._database = database
+        self._welcomed = False
+        self._stack = contextlib.ExitStack()
+        self._listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._stack.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+                for call in (self._upwards, self._downwards):
+                    threading.Thread(target=call, args=(client, server), daemon=True).start()
+
+    def _upwards(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+
+    def _downwards(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, server:
+            while data := server.recv(65536):
+                if data.endswith(READY) and not self._welcomed:
+                    self._welcomed = True
+                    data += self._last_words(server)
+                client.sendall(data)
+
+    def _last_words(self, server: socket.socket) -> bytes:
+        self._root.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            f" where datname = '{self._database}'"
+        )
+        return b"".join(iter(lambda: server.recv(65536), b""))
+
+
+@pytest.fixture
+def welcome(postgres: LocalServer, root: RawClient, database: str) -> Iterator[FatalWelcome]:
+    standing = FatalWelcome(postgres, root, database)
+    yield standing
+    standing.close()
+
+
+def test_a_backend_that_is_ended_as_soon_as_it_is_there_is_replaced_unseen(
+    pool: StartPool, welcome: FatalWelcome, database: str
+) -> None:
+    there = Database(name=database, host="127.0.0.1", port=welcome.port, dbname=database)
+    running = pool(default_pool_size=1, databases={database: there})
+
+    with client_of(running, database) as client:
+        assert client.rows("select 1") == [("1",)]
 
 
 def error_in(replies: list[Reply]) -> tuple[str | None, str | None]:

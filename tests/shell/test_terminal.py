@@ -101,6 +101,10 @@ def test_top_tells_programs_the_same(which: str, request: pytest.FixtureRequest)
     assert (picture["pins"] is None) == (which == "pgbouncer")
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Terminal:
     """A terminal of a size with a program in it."""
 
@@ -113,6 +117,8 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             env={**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment},
+            # Why: whoever runs the tests in the background may have them ignore it.
+            preexec_fn=_heed_interrupts,
         )
         os.close(theirs)
         self.seen = ""

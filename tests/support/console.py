@@ -11,8 +11,7 @@ from psycopg.rows import dict_row
 
 from trio_pool.config import load_config
 from trio_pool.embedded import LocalServer
-from trio_pool.server import Serving
-from trio_pool.threaded import pool_in_thread
+from trio_pool.threaded import ThreadedPool, pool_in_thread
 
 OPERATOR, WATCHER, STRANGER = "operator", "watcher", "stranger"
 PASSWORD = "at the console"
@@ -33,7 +32,7 @@ class Operated:
             postgres.user: postgres.password,
             **dict.fromkeys([OPERATOR, WATCHER, STRANGER], PASSWORD),
         }
-        self.serving: Serving | None = None
+        self.serving: ThreadedPool | None = None
 
     def write(self) -> Path:
         """Write the files as they are described now."""

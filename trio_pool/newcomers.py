@@ -43,6 +43,11 @@ class Newcomers:
             session.host = None
             self._server.start_client(session, pid)
 
+    def close(self) -> None:
+        """Close on those who came in the last sweep of all: no task can be started any more."""
+        for session in self._young:
+            session.wire.close()
+
     def ended(self, session: Session) -> None:
         """End the visit here and now, or have a task say what there is to be said."""
         pid = self._young.pop(session)

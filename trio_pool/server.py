@@ -529,9 +529,13 @@ async def serve(
     """
     require_http(config.settings)
     switchboard = Switchboard(dedicated)
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(switchboard.close)
         async with trio.open_nursery() as nursery:
             server = Server(config, nursery, switchboard, read_config, hooks, origin)
+            # Why behind all tasks: one more sweep may come after the closing below.
+            stack.callback(server.lobby.close)
+            stack.callback(server.newcomers.close)
             if signals:
                 nursery.start_soon(obey_signals, server)
             try:
@@ -545,8 +549,6 @@ async def serve(
                 for pool in server.pools.values():
                     pool.close()
             nursery.cancel_scope.cancel()
-    finally:
-        switchboard.close()
 
 
 async def _serve(

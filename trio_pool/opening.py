@@ -31,7 +31,7 @@ from trio_pool.resolver import Resolver
 from trio_pool.switchboard import Switchboard
 from trio_pool.tls import TlsFailed, TlsSocket, TlsStream
 from trio_pool.tls_settings import Encryption
-from trio_pool.wire import open_stream, plain_of, take_plain_socket, take_socket, tune
+from trio_pool.wire import Socket, open_stream, plain_of, take_plain_socket, take_socket, tune
 
 log = logging.getLogger(__name__)
 
@@ -58,17 +58,8 @@ class Opener:
     async def open(self, pool: Pool) -> None:
         """Open one backend; the pool hears how it went, whatever happens."""
         settled = False
-        pool.turns += 1
         try:
-            with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
-                stream, address = await open_encrypted(
-                    pool.database, pool.settings, pool.encryption, pool.turns, pool.resolver
-                )
-                try:
-                    login = await self._log_in(pool, stream)
-                except BaseException:
-                    await trio.aclose_forcefully(stream)
-                    raise
+            stream, address, login = await self._connect(pool)
             settled = True
             self._hand_over(pool, stream, address, login)
         except (*_FAILURES, *_REFUSALS) as failure:
@@ -91,17 +82,8 @@ class Opener:
         client can be told.
         """
         pool.count_own(+1)
-        pool.turns += 1
         try:
-            with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
-                stream, address = await open_encrypted(
-                    pool.database, pool.settings, pool.encryption, pool.turns, pool.resolver
-                )
-                try:
-                    login = await self._log_in(pool, stream, parameters)
-                except BaseException:
-                    await trio.aclose_forcefully(stream)
-                    raise
+            stream, address, login = await self._connect(pool, parameters)
         except (*_FAILURES, *_REFUSALS) as failure:
             pool.count_own(-1)
             ending, _ = _explain(pool, failure)
@@ -110,17 +92,35 @@ class Opener:
         except BaseException:
             pool.count_own(-1)
             raise
+        sock = self._take(pool, stream, login)
+        return OwnBackend(self._number, pool, sock, address, login)
+
+    async def _connect(
+        self, pool: Pool, parameters: Pairs | None = None
+    ) -> tuple[trio.SocketStream | TlsStream, tuple[str, int], LoggedIn]:
+        """A connection to one of the pool's servers that lets us in, and which server it was."""
+        pool.turns += 1
+        with trio.fail_after(pool.settings.server_connect_timeout or float("inf")):
+            stream, address = await open_encrypted(
+                pool.database, pool.settings, pool.encryption, pool.turns, pool.resolver
+            )
+            try:
+                return stream, address, await self._log_in(pool, stream, parameters)
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
+
+    def _take(self, pool: Pool, stream: trio.SocketStream | TlsStream, login: LoggedIn) -> Socket:
+        """The socket of one more backend, ready for the switchboard; `_number` is the backend's."""
         self._number += 1
         sock = take_socket(stream)
         tune(plain_of(sock), pool.settings)
         log.info(
             "backend opened backend=%d pool=%s server_pid=%d", self._number, pool.name, login.pid
         )
-        return OwnBackend(self._number, pool, sock, address, login)
+        return sock
 
-    async def _log_in(
-        self, pool: Pool, stream: trio.abc.Stream, more: Pairs | None = None
-    ) -> LoggedIn:
+    async def _log_in(self, pool: Pool, stream: trio.abc.Stream, more: Pairs | None) -> LoggedIn:
         """With parameters of its own it is a client's alone, which has no connect_query."""
         reader = FrameReader(_MESSAGE_BYTES_MAX)
         parameters = [(b"database", pool.database.dbname.encode("utf-8", "surrogateescape"))]
@@ -146,14 +146,9 @@ class Opener:
         address: tuple[str, int],
         login: LoggedIn,
     ) -> None:
-        self._number += 1
-        sock = take_socket(stream)
-        tune(plain_of(sock), pool.settings)
+        sock = self._take(pool, stream, login)
         backend = Backend(
             self._number, pool, sock, address, login, trio.current_time(), self._switchboard
-        )
-        log.info(
-            "backend opened backend=%d pool=%s server_pid=%d", self._number, pool.name, login.pid
         )
         pool.opened(backend, login.parameters)
 

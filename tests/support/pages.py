@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.support.hard_cases import hard_cases_page
 from trio_pool.config import SETTINGS, Setting
-from trio_pool.config.databases import KEYS, WITHOUT_EFFECT
-from trio_pool.config.users import USER_KEYS, USER_KEYS_WITHOUT_EFFECT
+from trio_pool.config.databases import KEYS
+from trio_pool.config.users import USER_KEYS
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -31,11 +31,11 @@ Times are seconds and may be fractional, sizes are bytes, flags are 0 or 1.
 
 ## [databases]
 
-{_keys(KEYS, WITHOUT_EFFECT)}
+{_keys(KEYS)}
 
 ## [users]
 
-{_keys(USER_KEYS, USER_KEYS_WITHOUT_EFFECT)}
+{_keys(USER_KEYS)}
 """
 
 
@@ -55,11 +55,8 @@ def _code(text: str) -> str:
     return f"`{text}`" if text else "(empty)"
 
 
-def _keys(keys: Collection[str], without_effect: Collection[str]) -> str:
-    return "\n".join(
-        f"- `{key}`" + (" (accepted, no effect yet)" if key in without_effect else "")
-        for key in sorted(keys)
-    )
+def _keys(keys: Collection[str]) -> str:
+    return "\n".join(f"- `{key}`" for key in sorted(keys))
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

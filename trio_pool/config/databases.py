@@ -47,7 +47,6 @@ KEYS: Final = frozenset(
         "channel_binding",
     ]
 )
-WITHOUT_EFFECT: Final[frozenset[str]] = frozenset()
 
 
 @attrs.frozen(kw_only=True)
@@ -101,16 +100,14 @@ class Database:
         return {name: value for name, value in given.items() if value is not None}
 
 
-def parse_database(name: str, text: str, unix_socket_dir: str) -> tuple[Database, list[str]]:
-    """The database of one line, and the keys on it that have no effect yet.
+def parse_database(name: str, text: str, unix_socket_dir: str) -> Database:
+    """The database of one line.
 
     Without a host the server is reached through `unix_socket_dir`. Raises ConfigError.
     """
     if name == CONSOLE:
         raise ConfigError(f"the name {CONSOLE!r} is reserved for the console")
-    pairs = Pairs(text, KEYS)
-    idle = [key for key in sorted(WITHOUT_EFFECT) if key in pairs]
-    return _database(name, pairs, unix_socket_dir), idle
+    return _database(name, Pairs(text, KEYS), unix_socket_dir)
 
 
 def _database(name: str, pairs: Pairs, unix_socket_dir: str) -> Database:

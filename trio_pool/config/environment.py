@@ -223,7 +223,7 @@ def _bitnami(said: _Said, secrets: dict[str, str]) -> dict[str, Database]:
     }
     for _, line in sorted(said.dsns.items()):
         other, _, text = line.partition("=")
-        databases[other.strip()] = parse_database(other.strip(), text, "/tmp")[0]
+        databases[other.strip()] = parse_database(other.strip(), text, "/tmp")
     if password is not None:
         secrets[user] = password
     listed = said.get("PGBOUNCER_USERLIST").replace("\\n", "\n")

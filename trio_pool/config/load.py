@@ -28,7 +28,7 @@ def load_config(path: Path | str) -> Config:
     notices: list[str] = []
     entries = list(read_ini(path, read_text))
     settings = _settings([entry for entry in entries if entry.section == "pgbouncer"], notices)
-    rest = _Sections(settings.unix_socket_dir, notices)
+    rest = _Sections(settings.unix_socket_dir)
     for entry in entries:
         try:
             rest.add(entry)
@@ -67,23 +67,19 @@ class _Sections:
     """The other sections, as they fill up. Of two lines with one name the later counts."""
 
     unix_socket_dir: str
-    notices: list[str]
     databases: dict[str, Database] = attrs.field(factory=dict)
     users: dict[str, User] = attrs.field(factory=dict)
     peers: dict[int, Peer] = attrs.field(factory=dict)
 
     def add(self, entry: Entry) -> None:
-        idle: list[str] = []
         if entry.section == "databases":
-            database, idle = parse_database(entry.key, entry.value, self.unix_socket_dir)
+            database = parse_database(entry.key, entry.value, self.unix_socket_dir)
             self.databases[entry.key] = database
         elif entry.section == "users":
-            self.users[entry.key], idle = parse_user(entry.key, entry.value)
+            self.users[entry.key] = parse_user(entry.key, entry.value)
         elif entry.section == "peers":
             peer = parse_peer(entry.key, entry.value)
             self.peers[peer.id] = peer
-        for key in idle:
-            self.notices.append(f"{entry.path}:{entry.line}: {key} has no effect yet")
 
 
 def read_secrets(auth_file: str) -> dict[str, str]:

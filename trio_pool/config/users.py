@@ -28,7 +28,6 @@ USER_KEYS: Final = frozenset(
         "query_wait_timeout",
     ]
 )
-USER_KEYS_WITHOUT_EFFECT: Final[frozenset[str]] = frozenset()
 PEER_KEYS: Final = frozenset(("host", "port", "pool_size"))
 
 
@@ -59,10 +58,10 @@ class Peer:
     pool_size: int | None = None
 
 
-def parse_user(name: str, text: str) -> tuple[User, list[str]]:
-    """The user of one line, and the keys on it that have no effect yet. Raises ConfigError."""
+def parse_user(name: str, text: str) -> User:
+    """The user of one line. Raises ConfigError."""
     pairs = Pairs(text, USER_KEYS)
-    user = User(
+    return User(
         name=name,
         pool_mode=pairs.get("pool_mode", kinds.POOL_MODE),
         pool_size=pairs.get("pool_size", kinds.NUMBER),
@@ -75,7 +74,6 @@ def parse_user(name: str, text: str) -> tuple[User, list[str]]:
         client_idle_timeout=pairs.get("client_idle_timeout", kinds.SECONDS),
         query_wait_timeout=pairs.get("query_wait_timeout", kinds.SECONDS),
     )
-    return user, [key for key in sorted(USER_KEYS_WITHOUT_EFFECT) if key in pairs]
 
 
 def parse_peer(name: str, text: str) -> Peer:

@@ -24,23 +24,28 @@ from tests.conftest import unavailable
 BUILD_SECONDS = 900.0
 RUN_SECONDS = 120.0
 
+# Programs that are examples for our users, too.
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
 # What building leaves in a folder when somebody builds in the tree.
 LEFTOVERS = ("node_modules", "target", "Cargo.lock")
 
 
 @attrs.frozen
 class Program:
-    """How to build and start the program in `tests/drivers/<folder>`; commands run in its copy."""
+    """How to build and start the program in `<under>/<folder>`; commands run in its copy."""
 
     folder: str
     tools: tuple[str, ...]
     build: tuple[tuple[str, ...], ...]
     command: tuple[str, ...]
     discard: tuple[str, ...] = ()
+    # Why not in the repr: that is in the name of what is built, and where it came from is not.
+    under: Path = attrs.field(default=Path(__file__).parent, repr=False)
 
     @property
     def sources(self) -> Path:
-        return Path(__file__).parent / self.folder
+        return self.under / self.folder
 
 
 def built(program: Program) -> Path:

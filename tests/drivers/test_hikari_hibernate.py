@@ -1,0 +1,56 @@
+"""HikariCP, plain JDBC and Hibernate with their default settings: the example in `examples/jvm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.drivers.programs import EXAMPLES, Program, built, scenarios_that_held
+
+pytestmark = pytest.mark.drivers
+
+HIKARI_HIBERNATE = Program(
+    folder="jvm",
+    under=EXAMPLES,
+    tools=("java", "mvn"),
+    build=(
+        (
+            "mvn",
+            "-q",
+            "-B",
+            "package",
+            "dependency:copy-dependencies",
+            "-DoutputDirectory=target/lib",
+        ),
+    ),
+    command=(
+        "java",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        "target/classes:target/lib/*",
+        "example.Main",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return built(HIKARI_HIBERNATE)
+
+
+def test_hikari_and_hibernate_notice_nothing_of_the_pool(
+    folder: Path, url: str, errands: str
+) -> None:
+    assert scenarios_that_held(HIKARI_HIBERNATE, folder, url, errands) == [
+        "prepared statements",
+        "a batch in a transaction",
+        "a fetch size in a transaction",
+        "an error and a rollback",
+        "no connection was opened again",
+        "hibernate: entities in batches",
+        "hibernate: hql and criteria",
+        "hibernate: locks and versions",
+        "hibernate: scrolling and doWork",
+        "hibernate: a violated constraint",
+    ]

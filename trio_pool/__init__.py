@@ -13,7 +13,7 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 opened threaded beside_asyncio hooks monitor leftovers adversary
                 daemon systemd syslog takeover handover origin (a pool as a process)
                 pytest_plugin testing/
-                server listener login card trial newcomers farewell session absence pool ear
+                server/ listener login/ card trial newcomers farewell session absence pool ear
                 backend errand opening conduct cancel passage passages janitor wire switchboard
                 tls tls_settings lookup judges pam ldap resolver offenders peers admin/ conform/
                 web/ terminal/

@@ -41,7 +41,7 @@ class Newcomers:
         while self._young:
             session, pid = self._young.popitem()
             session.host = None
-            self._server.start_client(session, pid)
+            self._server.clients.start_task(session, pid)
 
     def close(self) -> None:
         """Close on those who came in the last sweep of all: no task can be started any more."""
@@ -54,9 +54,9 @@ class Newcomers:
         session.host = None
         if session.ending is not None or session.wire.sending:
             session.wire.pause()
-            self._server.start_client(session, pid)
+            self._server.clients.start_task(session, pid)
             return
-        self._server.forget(session, pid)
+        self._server.clients.forget(session, pid)
         part_at_once(session)
         session.wire.turn = NOBODY
-        self._server.client_left()
+        self._server.clients.left()

@@ -98,7 +98,7 @@ class Passages:
         server.start_soon(self._attend, passage, pid)
         if rest:
             passage.client.on_bytes(rest)
-        if server.draining:
+        if server.shutdown.draining:
             passage.end(ShuttingDown())
 
     async def _attend(self, passage: Passage, pid: int) -> None:
@@ -120,7 +120,7 @@ class Passages:
             except Exception:
                 log.exception("a client's task failed session=%d", passage.number)
             finally:
-                server.client_left()
+                server.clients.left()
 
     def end_all(self, why: Ending, database: str = "") -> None:
         """End those of this database, or all."""

@@ -179,7 +179,7 @@ class _Bank:
 
     def _left_in_the_pool(self) -> list[str]:
         server = self.running.serving.server
-        left = [f"{server.clients} clients"] if server.clients else []
+        left = [f"{len(server.clients)} clients"] if server.clients else []
         left += [f"{len(server.sessions)} sessions"] if server.sessions else []
         for pool in server.pools.values():
             busy = len(pool.backends) - len(pool.idle) - len(pool.unchecked)

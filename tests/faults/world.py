@@ -147,7 +147,7 @@ class World:
         backends = len(pool.backends)
         user = pool.user
         found = {
-            "clients": server.clients != 2,
+            "clients": len(server.clients) != 2,
             "sessions": len(server.sessions) != 2,
             "logins": len(server.lobby) != 0,
             "census": server.census.of_database(DATABASE) != 2 or server.census.of_user(user) != 2,

@@ -562,7 +562,7 @@ def _(running: Operated, database: str) -> None:
 @seen("listen_backlog", AT_THE_START["listen_backlog"])
 def _(running: Operated, database: str) -> None:
     assert running.serving is not None
-    (listener,) = running.serving.server.listeners
+    (listener,) = running.serving.server.entrances.listeners
     # tcp_info of a listening socket: tcpi_sacked is its backlog (tcp_get_info, net/ipv4/tcp.c).
     info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     assert struct.unpack_from("=8x6I", info)[5] == 77

@@ -116,7 +116,7 @@ async def attend(
     except (PeerClosed, trio.BrokenResourceError):
         log.debug("a client of the console left without a word")
     finally:
-        if server.operations.suspended and server.consoles == 1:
+        if server.operations.suspended and len(server.consoles) == 1:
             log.info("the last console left while all is suspended: going on")
             server.operations.end_suspension()
 
@@ -146,7 +146,7 @@ async def _send(server: Server, stream: trio.abc.Stream, visit: Visit, data: byt
     if channel is None or not isinstance(stream, trio.SocketStream):
         await stream.send_all(data)
         return
-    sockets = [sock.fileno() for sock in server.listeners]
+    sockets = [sock.fileno() for sock in server.entrances.listeners]
     try:
         await send_with(stream, data, [*sockets, channel.descriptor])
     finally:
@@ -159,11 +159,11 @@ async def _answer(server: Server, visit: Visit, command: Command) -> Answer:
     if command.verb == "SHOW":
         table = command.argument.upper()
         if table == "FDS" and who.is_owner:
-            visit.channel = server.open_channel()
+            visit.channel = server.entrances.open_channel()
         if who.is_admin or table not in ADMIN_ONLY:
             return server.operations.show(table)
     elif who.is_admin:
         if command.verb == "SHUTDOWN" and visit.has_our_sockets:
-            server.succeeded = True
+            server.entrances.succeeded = True
         return await visit.wait_for(server.operations.carry_out(command))
     return Failure("admin access needed", "42501", f"Add {who.user!r} to admin_users to allow it.")

@@ -119,7 +119,7 @@ class Operations:
             self._known(database, "resume")
             if database not in self.paused:
                 raise OrderRefused(f"database {database} is not paused")
-        elif self._server.stopping:
+        elif self._server.shutdown.stopping:
             raise OrderRefused("pooler is shutting down", "57P01")
         elif not (self.paused_all or self.suspended):
             raise OrderRefused("pooler is not paused/suspended")
@@ -139,7 +139,7 @@ class Operations:
         """Let everything move again, if it was held still."""
         if self.suspended:
             self.suspended = False
-            self._server.go_on()
+            self._server.suspension.end()
 
     async def _suspend(self, database: str) -> None:
         """Nothing moves any more, once all that was received has been sent on."""
@@ -147,9 +147,9 @@ class Operations:
         if self.paused:
             raise OrderRefused("cannot suspend with paused databases")
         with trio.move_on_after(self._server.config.settings.suspend_timeout):
-            await self._until(self._server.nothing_unsent)
+            await self._until(self._server.suspension.nothing_unsent)
         self.suspended = True
-        self._server.hold_still()
+        self._server.suspension.begin()
 
     async def _kill(self, database: str) -> None:
         """Every client and every backend goes at once; new clients wait for RESUME."""
@@ -208,14 +208,14 @@ class Operations:
     async def _shutdown(self, how: str) -> None:
         server = self._server
         if how == "WAIT_FOR_SERVERS":
-            server.drain_sessions()
-            self.afterwards = server.stop_when_empty
+            server.shutdown.drain_sessions()
+            self.afterwards = server.shutdown.stop_when_empty
         elif how == "WAIT_FOR_CLIENTS":
-            server.close_entrance()
-            self.afterwards = server.stop_when_empty
+            server.shutdown.close_entrance()
+            self.afterwards = server.shutdown.stop_when_empty
         else:
             # As with PgBouncer there is no answer: the end of the connection is it.
-            server.stop_now()
+            server.shutdown.stop_now()
             await trio.sleep_forever()
 
     # What orders have in common.

@@ -46,15 +46,15 @@ async def obey_signals(server: Server) -> None:
 
 
 def _stop(server: Server, number: int) -> None:
-    if number == signal.SIGQUIT or server.stopping:
+    if number == signal.SIGQUIT or server.shutdown.stopping:
         log.info("stopping at once")
-        server.stop_now()
+        server.shutdown.stop_now()
     elif number == signal.SIGTERM:
         log.info("no new clients; waiting for those that are here to leave")
-        server.stop_when_empty()
+        server.shutdown.stop_when_empty()
     else:
         log.info("clients end at their next transaction boundary")
-        server.drain()
+        server.shutdown.drain()
 
 
 async def _carry_out(order: Callable[[], Awaitable[None]]) -> None:

@@ -39,7 +39,7 @@ def pools(server: Server) -> Iterable[Row]:
     for pool in server.pools.values():
         alone = sum(1 for passage in server.passages if passage.pool is pool)
         yield _pool(pool, clients.get(pool, []), alone, now)
-    yield (CONSOLE, CONSOLE, server.consoles, *([0] * 12), "statement", None)
+    yield (CONSOLE, CONSOLE, len(server.consoles), *([0] * 12), "statement", None)
 
 
 def _pool(pool: Pool, sessions: list[Session], alone: int, now: float) -> Row:
@@ -203,7 +203,8 @@ def pins(server: Server) -> Iterable[Row]:
 
 def descriptors(server: Server) -> Iterable[Row]:
     """The listening sockets; clients and servers stay with the process that has them."""
-    for sock, address in zip(server.listeners, addresses_of(server.listeners), strict=True):
+    listeners = server.entrances.listeners
+    for sock, address in zip(listeners, addresses_of(listeners), strict=True):
         place, port = address if isinstance(address, tuple) else ("unix", 0)
         yield (sock.fileno(), "pooler", None, None, place, port, 0, 0, *([None] * 7))
 

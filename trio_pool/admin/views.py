@@ -49,7 +49,7 @@ def databases(server: Server) -> Iterable[Row]:
     lifetime = int(settings.server_lifetime)
     yield (
         *(CONSOLE, None, settings.listen_port, CONSOLE, CONSOLE, 2, 0, 0, lifetime),
-        *("statement", None, settings.max_db_connections, 0, 0, server.consoles, 0, 0),
+        *("statement", None, settings.max_db_connections, 0, 0, len(server.consoles), 0, 0),
     )
 
 
@@ -122,7 +122,7 @@ def lists(server: Server) -> Iterable[Row]:
         "pools": len(server.pools) + 1,
         "peer_pools": len(server.config.peers),
         "free_clients": 0,
-        "used_clients": len(server.sessions) + server.consoles + passages,
+        "used_clients": len(server.sessions) + len(server.consoles) + passages,
         "login_clients": len(server.lobby),
         "free_servers": 0,
         "used_servers": backends + passages,
@@ -172,7 +172,7 @@ def peers(server: Server) -> Iterable[Row]:
 def peer_pools(server: Server) -> Iterable[Row]:
     """Cancel requests on their way to each neighbour."""
     for number in server.config.peers:
-        under_way = server.messenger.under_way.get(number, 0)
+        under_way = server.cancels.messenger.under_way.get(number, 0)
         yield (number, under_way, 0, under_way, 0)
 
 

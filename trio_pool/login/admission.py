@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def admit(login: Login) -> Step:
     """Raises TooManyClients, LoginsExceeded, TlsRequired and UnsupportedReplication."""
     card, server = login.said, login.server
-    if server.clients > server.config.settings.max_client_conn and not card.at_console:
+    if len(server.clients) > server.config.settings.max_client_conn and not card.at_console:
         raise TooManyClients()
     if server.config.settings.max_login_failures:
         refuse_offender(login)

@@ -106,7 +106,7 @@ class Login:
         self.server.lobby.leave(self)
         self.wire.close()
         self.wire.turn = NOBODY
-        self.server.client_left()
+        self.server.clients.left()
 
     def on_drained(self) -> None:
         """Everything said has been sent."""

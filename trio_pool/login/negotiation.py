@@ -53,7 +53,7 @@ def negotiate(login: Login) -> Step | None:
         return admit
     if isinstance(request, CancelRequest):
         login.server.lobby.leave(login)
-        login.server.start_cancel(login.wire.give_up()[0], request)
+        login.server.cancels.start(login.wire.give_up()[0], request)
         login.wire.turn = NOBODY
         return None
     return _answer(login, isinstance(request, SSLRequest))

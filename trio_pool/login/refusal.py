@@ -59,7 +59,7 @@ def dismiss(login: Login, words: bytes) -> None:
     login.server.lobby.leave(login)
     sock, unsent = login.wire.give_up()
     login.wire.turn = NOBODY
-    login.server.start_farewell(sock, unsent + words)
+    login.server.clients.dismiss(sock, unsent + words)
 
 
 def close_own(login: Login) -> None:

@@ -75,7 +75,9 @@ def settle(login: Login) -> Step | None:
     key = server.new_cancel_key(card.minor)
     login.wire.put(accepted.closing + greeting.opening + backend_key_data(*key) + _READY)
     server.lobby.leave(login)
-    server.seat(Arrival(login.wire, card, pool, greeting.settings.copy(), key, login.received))
+    server.clients.seat(
+        Arrival(login.wire, card, pool, greeting.settings.copy(), key, login.received)
+    )
     return None
 
 
@@ -107,7 +109,7 @@ def _pass_through(login: Login, pool: Pool, card: Card, accepted: Accepted) -> S
     login.own = None
     server.lobby.leave(login)
     server.passages.seat(
-        login.wire, card, own, server.new_number(), accepted.closing, login.received
+        login.wire, card, own, server.clients.new_number(), accepted.closing, login.received
     )
     return None
 
@@ -123,4 +125,4 @@ def _enter_console(login: Login, accepted: Accepted) -> None:
     server.lobby.leave(login)
     sock, unsent = login.wire.give_up()
     words = unsent + accepted.closing + console_welcome(key)
-    server.start_console(sock, words, who, key, login.received)
+    server.consoles.start(sock, words, who, key, login.received)

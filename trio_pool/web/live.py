@@ -87,7 +87,7 @@ def picture(server: Server, clock: Clock, detailed: bool) -> Json:
         "state": {
             "paused": operations.paused_all,
             "suspended": operations.suspended,
-            "stopping": server.stopping,
+            "stopping": server.shutdown.stopping,
         },
         "lag": clock.take_worst(),
         "clients": len(server.sessions),

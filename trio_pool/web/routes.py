@@ -69,7 +69,7 @@ def why_not_ready(server: Server) -> str | None:
     A server that is down is no reason: every pool in front of it would give the same, and
     clients get a better answer from it than from a load balancer without members.
     """
-    if server.stopping or server.draining:
+    if server.shutdown.stopping or server.shutdown.draining:
         return "it is shutting down"
     if server.operations.suspended:
         return "it is suspended"

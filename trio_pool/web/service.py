@@ -56,7 +56,7 @@ async def serve_http(
 
 def _leave(server: Server, scope: trio.CancelScope) -> None:
     """No new clients are taken from now on: the address is our successor's, if there is one."""
-    if server.succeeded:
+    if server.entrances.succeeded:
         scope.cancel()
 
 

@@ -15,6 +15,7 @@ SHOWS = {
     "pool_beside_asyncio.py": ["[0, 2, 4, 6, 8, 10, 12, 14, 16, 18] from", "10 texts began"],
     "survives_pooling.py": ["statement_timeout: set statement_timeout", "pg_advisory_lock(42)"],
     "django_application.py": ["20 orders, 60 umbrellas left", "20 customers shared"],
+    "sqlalchemy_application.py": ["120 entries were read", "two engines shared 2 backends"],
     "read_a_conversation.py": ["driver Parse(name=b's1'", "server DataRow(values=(b'42',))"],
 }
 

@@ -1,8 +1,7 @@
-"""`trio-pool check` and `trio-pool migrate`: what a configuration would do, without serving it.
+"""`trio-pool check`: what a configuration would do, without serving it.
 
-`check` reads a file as a start or a reload would, and says what is wrong and where; with
-`connect` it also logs in at each database once. `migrate` goes through the settings of a file and
-says of each whether it is in effect here. The exit status is 0 when it can be served.
+Reads a file as a start or a reload would, and says what is wrong and where; with `connect` it
+also logs in at each database once. The exit status is 0 when it can be served.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import secrets
-import sys
 
 import attrs
 import trio
@@ -19,7 +17,7 @@ from protocol.errors import AuthenticationRefused, ProtocolViolation, ServerRefu
 from protocol.framing import FrameReader
 from protocol.handshake import is_scram_challenge, log_in
 from trio_pool.conduct import Hasher, PeerClosed, conduct
-from trio_pool.config import FALLBACK, SETTINGS, Config, ConfigError, Database, Effect, load_config
+from trio_pool.config import FALLBACK, Config, ConfigError, Database, load_config
 from trio_pool.config.exposure import exposure
 from trio_pool.credentials import server_login
 from trio_pool.judges import require_judges
@@ -153,38 +151,3 @@ def _lines(report: Report) -> list[str]:
     lines.append(f"it may need {report.descriptors} file descriptors")
     lines.append("it can be served" if report.good else "it can be served, but not all of it")
     return lines
-
-
-def migrate(file: str, *, as_json: bool = False) -> int:
-    """Say what becomes of each setting of a file of PgBouncer's; the exit status."""
-    try:
-        config = load_config(file)
-    except ConfigError as error:
-        print(f"trio-pool: {error}", file=sys.stderr)
-        return 1
-    if as_json:
-        print(json.dumps(_fates(file, config), indent=2))
-        return 0
-    groups: dict[str, list[str]] = {"in effect": [], "ignored": []}
-    for name, text in sorted(config.settings.texts.items()):
-        setting = SETTINGS[name]
-        if setting.effect is Effect.NOW:
-            groups["in effect"].append(f"  {name} = {text}")
-        else:
-            groups["ignored"].append(f"  {name} = {text}: {setting.reason}")
-    print(f"{len(config.databases)} databases and {len(config.users)} users are taken as they are")
-    for group, lines in groups.items():
-        print(f"{group}: {len(lines)}")
-        for line in lines:
-            print(line)
-    print(f"start it with: trio-pool {file}")
-    return 0
-
-
-def _fates(file: str, config: Config) -> dict[str, object]:
-    settings = [
-        {"name": name, "value": text, "here": SETTINGS[name].effect.value}
-        for name, text in sorted(config.settings.texts.items())
-    ]
-    counts = {"databases": len(config.databases), "users": len(config.users)}
-    return {"file": file, **counts, "settings": settings}

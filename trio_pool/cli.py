@@ -17,7 +17,8 @@ from protocol import form
 from trio_pool.terminal import flags
 
 COMMANDS: Final = (
-    *("run", "exec", "demo", "check", "migrate", "conform", "top", "console", "hash", "completion"),
+    *("run", "exec", "demo", "init", "check", "migrate", "conform", "top", "console", "hash"),
+    "completion",
 )
 
 _EXAMPLES: Final = """\
@@ -25,6 +26,7 @@ examples:
   trio-pool postgresql://user:password@host/db     a pool on 127.0.0.1:6432, no file needed
   trio-pool pgbouncer.ini                          what PgBouncer would do with this file
   trio-pool --from-environment                     what an image of PgBouncer would do
+  trio-pool init URL                               a pgbouncer.ini to begin with
   trio-pool exec URL -- pytest                     a command with a pool under it
   trio-pool demo                                   PostgreSQL, a pool, and the proof, right here
   trio-pool conform --direct URL --via URL         does a pooler show what the server shows
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="serve a URL or an ini file (needs no word `run`)"))
     _add_exec(commands.add_parser("exec", help="run a command with a pool under it"))
     _add_demo(commands.add_parser("demo", help="show it at work with a PostgreSQL of its own"))
+    flags.add_init(commands.add_parser("init", help="write a pgbouncer.ini to begin with"))
     _add_check(commands.add_parser("check", help="say what is wrong with an ini file, and where"))
     migrate = commands.add_parser("migrate", help="say what becomes of a pgbouncer.ini here")
     migrate.add_argument("file", metavar="FILE", help="a pgbouncer.ini")
@@ -223,10 +226,17 @@ def _check(options: argparse.Namespace) -> int:
     return check.check(options.file, connect=options.connect, as_json=options.json)
 
 
-def _migrate(options: argparse.Namespace) -> int:
-    from trio_pool import check
+def _init(options: argparse.Namespace) -> int:
+    from trio_pool import init
 
-    return check.migrate(options.file, as_json=options.json)
+    names = ("url", "directory", "listen_addr", "port", "force", "json")
+    return init.run(init.Options(**{name: getattr(options, name) for name in names}))
+
+
+def _migrate(options: argparse.Namespace) -> int:
+    from trio_pool import migrate
+
+    return migrate.migrate(options.file, as_json=options.json)
 
 
 def _top(options: argparse.Namespace) -> int:
@@ -283,6 +293,7 @@ _CARRIED_OUT_BY: Final[dict[str, Callable[[argparse.Namespace], int]]] = {
     "demo": _demo,
     "exec": _exec,
     "hash": _hash,
+    "init": _init,
     "migrate": _migrate,
     "run": _run,
     "top": _top,

@@ -81,9 +81,41 @@ def test_a_mistake_is_explained_with_its_place(
 
 
 def test_migrate_sorts_the_settings(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
-    operated.settings |= {"pkt_buf": "8192"}
+    operated.settings |= {"pkt_buf": "8192", "ignore_startup_parameters": "extra_float_digits"}
+    file = operated.write()
+    lines = file.read_text().splitlines()
 
-    assert cli.main(["migrate", str(operated.write())]) == 0
+    assert cli.main(["migrate", str(file)]) == 0
     said = capsys.readouterr().out
-    assert said.index("in effect:") < said.index("pool_mode = transaction")
-    assert said.index("ignored: 1") < said.index("pkt_buf = 8192: what was received is passed on")
+    effective, ignored, needless = (
+        said.index(title)
+        for title in (
+            "in effect: ",
+            "ignored, and can be deleted: 1",
+            "in effect, but not needed here: 1",
+        )
+    )
+    assert effective < said.index("pool_mode = transaction") < ignored
+    place = f"{file}:{lines.index('pkt_buf = 8192') + 1}"
+    assert ignored < said.index(f"{place}: pkt_buf = 8192: what was received is passed on")
+    assert needless < said.index("no startup parameter is refused here")
+
+
+def test_migrate_shows_no_password(operated: Operated, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = "hunter2-secret"
+    operated.settings["auth_ldap_options"] = f"ldapserver=x ldapbindpasswd={secret}"
+    file = str(operated.write())
+
+    assert (cli.main(["migrate", file]), cli.main(["migrate", "--json", file])) == (0, 0)
+    said = capsys.readouterr().out
+    assert "ldapbindpasswd=***" in said
+    assert secret not in said
+
+
+def test_migrate_explains_a_file_that_cannot_be_served(
+    operated: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operated.settings["pool_mod"] = "session"
+
+    assert cli.main(["migrate", str(operated.write())]) == 1
+    assert "did you mean 'pool_mode'?" in capsys.readouterr().err

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import resource
 import sys
 from collections.abc import Callable, Iterable
@@ -17,14 +16,13 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from trio_pool.config import CONSOLE, FALLBACK, SETTINGS, Database, LoadBalance, User
+from trio_pool.config.ldap_options import without_password
 from trio_pool.console.answer import Value
 from trio_pool.console.driver_talk import PRODUCT
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-# In auth_ldap_options.
-_BIND_PASSWORD: Final = re.compile(r'(ldapbindpasswd=)("(?:[^"]|"")*"|\S*)')
 
 Row = tuple[Value, ...]
 View = Callable[["Server"], Iterable[Row]]
@@ -139,7 +137,7 @@ def config(server: Server) -> Iterable[Row]:
     texts = server.config.settings.texts
     for name in sorted(SETTINGS):
         setting = SETTINGS[name]
-        value = _BIND_PASSWORD.sub(r"\1***", texts.get(name, setting.default))
+        value = without_password(texts.get(name, setting.default))
         yield (name, value, setting.default, "yes" if setting.reloadable else "no")
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+_PASSWORD: Final = re.compile(r'(ldapbindpasswd=)("(?:[^"]|"")*"|\S*)')
 NAMES: Final = (
     *("ldapserver", "ldapport", "ldapscheme", "ldaptls", "ldapprefix", "ldapsuffix", "ldapbasedn"),
     *("ldapbinddn", "ldapbindpasswd", "ldapsearchattribute", "ldapsearchfilter", "ldapscope"),
@@ -117,3 +118,8 @@ def _from_url(url: str) -> dict[str, str]:
         "ldapsearchfilter": unquote(wanted),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def without_password(text: str) -> str:
+    """Options, or any other setting, as they may be shown."""
+    return _PASSWORD.sub(r"\1***", text)

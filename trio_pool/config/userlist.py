@@ -30,3 +30,8 @@ def parse_userlist(text: str, path: Path) -> dict[str, str]:
         user, secret = (part.replace('""', '"') for part in found.groups())
         secrets[user] = secret
     return secrets
+
+
+def userlist_line(user: str, secret: str) -> str:
+    """The line of a user list for this user: quotes are doubled."""
+    return " ".join('"' + text.replace('"', '""') + '"' for text in (user, secret))

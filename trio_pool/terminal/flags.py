@@ -21,6 +21,19 @@ def _add_url(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_init(parser: argparse.ArgumentParser) -> None:
+    """Of `trio-pool init`."""
+    parser.description = (
+        "Writes pgbouncer.ini and userlist.txt for the server of URL, or asks; PGPASSWORD is read."
+    )
+    parser.add_argument("url", metavar="URL", nargs="?", help="a connection URL")
+    parser.add_argument("--directory", default=".", metavar="DIR", help="where, default: here")
+    parser.add_argument("--listen-addr", default="127.0.0.1", metavar="ADDR", help="listen there")
+    parser.add_argument("-p", "--port", type=int, default=6432, help="listen on this port")
+    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+    parser.add_argument("--json", action="store_true", help="say what was written as JSON")
+
+
 def add_top(parser: argparse.ArgumentParser) -> None:
     """Of `trio-pool top`."""
     parser.description = "Shows PgBouncer as well. NO_COLOR is heeded; Ctrl-C ends it."

@@ -13,6 +13,7 @@ import sys
 
 from protocol.scram import ITERATIONS_DEFAULT, make_verifier
 from protocol.stored_secrets import md5_secret
+from trio_pool.config.userlist import userlist_line
 
 _SALT_BYTES = 16
 
@@ -27,7 +28,7 @@ def run(*, user: str, md5: bool, iterations: int | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"user": user, "secret": secret}))
     else:
-        print(f"{_quoted(user)} {_quoted(secret)}")
+        print(userlist_line(user, secret))
     return 0
 
 
@@ -45,8 +46,3 @@ def _read() -> str:
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass("Password: ")
     return first if getpass.getpass("Again: ") == first else ""
-
-
-def _quoted(text: str) -> str:
-    """As a user list wants it: quotes are doubled."""
-    return '"' + text.replace('"', '""') + '"'

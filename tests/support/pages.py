@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+from tests.support.console_page import console_page
 from tests.support.hard_cases import hard_cases_page
 from trio_pool.config import SETTINGS, Setting
 from trio_pool.config.databases import KEYS
@@ -60,6 +61,7 @@ def _keys(keys: Collection[str]) -> str:
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "console.md": console_page,
     "hard_cases.md": hard_cases_page,
     "settings.md": settings_page,
 }

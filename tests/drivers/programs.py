@@ -28,7 +28,7 @@ RUN_SECONDS = 120.0
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 # What building leaves in a folder when somebody builds in the tree.
-LEFTOVERS = ("node_modules", "target", "Cargo.lock")
+LEFTOVERS = ("node_modules", "target", "Cargo.lock", "package-lock.json")
 
 
 @attrs.frozen

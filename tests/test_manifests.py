@@ -6,18 +6,21 @@ agree with each other, and that the pool takes the configuration in them.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from tests.support.web import ask
 from trio_pool import cli
 from trio_pool.config import Config, config_from_environment, load_config
+from trio_pool.threaded import pool_in_thread
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -33,7 +36,12 @@ def documents(path: Path) -> list[dict]:
 
 
 def test_every_manifest_is_known_here() -> None:
-    assert [path.name for path in MANIFESTS] == ["compose.yaml", "prometheus.yaml", "pool.yaml"]
+    assert [path.name for path in MANIFESTS] == [
+        "compose.yaml",
+        "prometheus.yaml",
+        "podmonitor.yaml",
+        "pool.yaml",
+    ]
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
@@ -41,12 +49,12 @@ def test_a_manifest_is_well_formed(path: Path) -> None:
     assert all(isinstance(document, dict) for document in documents(path))
 
 
-def may_look(config: Config, url: str) -> bool:
-    """Whether the exporter's login at the console is one that the pool takes."""
-    parts = urlsplit(url)
-    assert parts.path == "/pgbouncer"
-    assert parts.username in config.settings.stats_users
-    return config.secrets[parts.username or ""] == unquote(parts.password or "")
+def answers(config: Config, paths: Iterable[str]) -> dict[str, int]:
+    """What a pool with this configuration answers to each path, on ports of its own."""
+    own: dict[str, str | int] = {"listen_addr": "127.0.0.1", "http_listen_addr": "127.0.0.1"}
+    own |= {"listen_port": 0, "http_listen_port": 0, "unix_socket_dir": ""}
+    with pool_in_thread(config, **own) as pool:
+        return {path: ask(pool, path).status for path in paths}
 
 
 # Compose.
@@ -67,10 +75,20 @@ def test_the_pool_of_compose_takes_its_environment(services: dict[str, dict]) ->
     assert config.secrets[postgres["POSTGRES_USER"]] == postgres["POSTGRES_PASSWORD"]
     assert not config.notices
     port = config.settings.listen_port
-    assert pool["ports"] == [f"{port}:{port}"]
-    url = services["exporter"]["environment"]["PGBOUNCER_EXPORTER_CONNECTION_STRING"]
-    assert urlsplit(url).hostname == "pool" and urlsplit(url).port == port
-    assert may_look(config, url)
+    http = config.settings.http_listen_port
+    assert pool["ports"] == [f"{port}:{port}", f"127.0.0.1:{http}:{http}"]
+    assert config.settings.http_listen_addr == ("*",)
+
+
+def test_compose_asks_the_pool_whether_it_is_ready(services: dict[str, dict]) -> None:
+    config = config_from_environment(services["pool"]["environment"])
+    program, *words = services["pool"]["healthcheck"]["test"][1:]
+    (url,) = re.findall(r"http://[^']+", words[-1])
+
+    assert (program, words[0]) == ("python", "-c")
+    ast.parse(words[-1])
+    assert urlsplit(url).port == config.settings.http_listen_port
+    assert answers(config, [urlsplit(url).path]) == {"/readyz": 200}
 
 
 def test_what_compose_names_is_there(services: dict[str, dict]) -> None:
@@ -83,7 +101,8 @@ def test_what_compose_names_is_there(services: dict[str, dict]) -> None:
             assert (CONTAINER / volume.split(":")[0]).is_file()
     (prometheus,) = documents(CONTAINER / "prometheus.yaml")
     (job,) = prometheus["scrape_configs"]
-    assert job["static_configs"][0]["targets"] == ["exporter:9127"]
+    port = config_from_environment(services["pool"]["environment"]).settings.http_listen_port
+    assert job["static_configs"][0]["targets"] == [f"pool:{port}"]
 
 
 # Kubernetes.
@@ -115,14 +134,32 @@ def test_the_pool_of_kubernetes_takes_its_file(
     objects: dict[str, dict], configured: Config
 ) -> None:
     pool = containers(objects)["pool"]
-    (port,) = pool["ports"]
+    ports = {port["name"]: port["containerPort"] for port in pool["ports"]}
 
-    assert configured.settings.listen_port == port["containerPort"]
+    assert configured.settings.listen_port == ports["postgres"]
+    assert configured.settings.http_listen_port == ports["http"]
+    assert configured.settings.http_listen_addr == ("*",)
     assert not configured.notices
-    assert objects["Service"]["spec"]["ports"][0]["targetPort"] == port["name"]
-    url = objects["Secret"]["stringData"]["exporter"]
-    assert urlsplit(url).port == port["containerPort"]
-    assert may_look(configured, url)
+    assert objects["Service"]["spec"]["ports"][0]["targetPort"] == "postgres"
+
+
+def test_kubernetes_and_its_scrapers_ask_what_the_pool_answers(
+    objects: dict[str, dict], configured: Config
+) -> None:
+    pool = containers(objects)["pool"]
+    notes = objects["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+    (monitor,) = documents(EXAMPLES / "kubernetes/podmonitor.yaml")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    probes = [pool[f"{kind}Probe"]["httpGet"] for kind in ("readiness", "liveness")]
+
+    assert [probe["path"] for probe in probes] == ["/readyz", "/healthz"]
+    assert {asker["port"] for asker in (*probes, endpoint)} == {"http"}
+    assert notes["prometheus.io/port"] == str(configured.settings.http_listen_port)
+    assert notes["prometheus.io/path"] == endpoint["path"]
+    labels = objects["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"] == labels
+    paths = [*(probe["path"] for probe in probes), endpoint["path"]]
+    assert answers(configured, paths) == dict.fromkeys(paths, 200)
 
 
 def test_the_objects_of_kubernetes_know_each_other(objects: dict[str, dict]) -> None:
@@ -178,7 +215,9 @@ def test_the_image_starts_the_command_as_an_image_of_pgbouncer_would(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     (program,) = json.loads(instructions["ENTRYPOINT"])
     assert Path(program).name in project["scripts"]
-    assert "ldap" in project["optional-dependencies"]
+    (extras,) = set(re.findall(r"\[([\w,]+)\]\"", instructions["RUN"]))
+    assert extras.split(",") == ["ldap", "http"]
+    assert set(extras.split(",")) <= set(project["optional-dependencies"])
     words = json.loads(instructions["CMD"])
     # This machine may have a PgBouncer of its own.
     words[-1] = words[-1].replace("/etc/pgbouncer", "/nowhere")

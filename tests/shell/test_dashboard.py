@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -128,6 +129,41 @@ def test_who_may_look_sees_texts_and_no_secrets(served: Operated, browser: Brows
     )
     for secret in ("a_private_value", PASSWORD, served.postgres.password):
         assert secret not in json.dumps(picture)
+
+
+def test_a_text_that_was_read_in_two_ways_is_one_line(served: Operated, browser: Browser) -> None:
+    # A client with another setting has a statement of its own on the server, of the same text.
+    browser.log_in(WATCHER)
+    with served.client() as one, served.client() as two:
+        two.execute("set statement_timeout = '50s'")
+        for client in (one, two):
+            client.execute("select 'both of us'", prepare=True)
+        rows = [row for row in served.show("PREPARED") if "both of us" in str(row["statement"])]
+        (line,) = [
+            line
+            for line in cast("list[Json]", browser.picture()["statements"])
+            if line["statement"] == "select 'both of us'"
+        ]
+
+    assert len(rows) == 2
+    assert line["clients"] == 2
+    assert line["backends"] == len({row["server_id"] for row in rows})
+
+
+def test_who_listens_for_others_is_no_backend_of_the_pool(
+    served: Operated, browser: Browser
+) -> None:
+    with served.client() as client:
+        client.execute("listen orders")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        ears: list[dict[str, object]] = []
+        while not ears and time.monotonic() < deadline:
+            ears = [row for row in served.show("CHANNELS") if row["server_id"] is not None]
+        (channel,) = ears
+        (pool,) = cast("list[Json]", browser.picture()["pools"])
+
+    states = {b["number"]: b["state"] for b in cast("list[Json]", pool["backends"])}
+    assert states[channel["server_id"]] == "listens"
 
 
 @pytest.mark.parametrize(

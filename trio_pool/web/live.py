@@ -22,6 +22,7 @@ from trio_pool.config import SETTINGS
 from trio_pool.metrics import Figures
 from trio_pool.pool import Pool
 from trio_pool.session import Session
+from trio_pool.statements import Statement
 from trio_pool.web.clock import Clock
 from trio_pool.web.figures import records
 
@@ -37,6 +38,7 @@ _BACKENDS_MAX: Final = 100
 _WAITING_MAX: Final = 100
 _ROWS_MAX: Final = 50
 _TEXT_MAX: Final = 200
+_UTF8_BYTES_MAX: Final = 4
 # Settings whose values lead to secrets, or are texts for a server.
 _UNSHOWN: Final = ("auth_query", "auth_user", "auth_file", "auth_ldap_options")
 
@@ -139,19 +141,20 @@ def _pool(server: Server, pool: Pool, sessions: list[Session], now: float) -> Js
         "waits": sorted(waiting, reverse=True)[:_WAITING_MAX],
         "opening": pool.opening,
         "more": max(0, len(backends) - _BACKENDS_MAX),
-        "backends": [_backend(backend, now) for backend in backends[:_BACKENDS_MAX]],
+        "backends": [_backend(pool, backend, now) for backend in backends[:_BACKENDS_MAX]],
     }
 
 
-def _backend(backend: Backend, now: float) -> Json:
+def _backend(pool: Pool, backend: Backend, now: float) -> Json:
     holder = backend.holder
+    listens = pool.ear is not None and holder is not None and holder is pool.ear.link
     client = holder if isinstance(holder, Session) else None
     pins = (
         [pin.reason for pin in client.relay.pins if not (pin.over or pin.warns)] if client else []
     )
     return {
         "number": backend.number,
-        "state": state_of(backend, now),
+        "state": "listens" if listens else state_of(backend, now),
         "client": client.number if client is not None else None,
         "held": now - backend.held_since if client is not None else 0,
         "pins": pins,
@@ -160,24 +163,34 @@ def _backend(backend: Backend, now: float) -> Json:
 
 
 def _statements(server: Server) -> list[Json]:
-    """By text: on how many backends it is prepared, and how many clients know it."""
-    backends: Counter[tuple[str, str]] = Counter()
-    clients: dict[tuple[str, str], int] = {}
-    for row in records(server, "PREPARED"):
-        key = (str(row["database"]), str(row["statement"])[:_TEXT_MAX])
-        backends[key] += 1
-        uses = row["uses"]
-        clients[key] = max(clients.get(key, 0), uses if isinstance(uses, int) else 0)
-    most = sorted(backends, key=lambda key: (clients[key], backends[key]), reverse=True)
+    """By text: on how many backends it is prepared, and how many clients know it.
+
+    A text that clients prepared under different settings is several statements there.
+    """
+    backends: dict[tuple[str, str], set[int]] = {}
+    clients: Counter[tuple[str, str]] = Counter()
+    for pool in list(server.pools.values()):
+        for backend in pool.backends:
+            for statement in list(backend.state.statements.names):
+                backends.setdefault(_line_of(pool, statement), set()).add(backend.number)
+    for session in server.sessions.values():
+        known = set(session.relay.client.names.values())
+        clients.update({_line_of(session.pool, statement) for statement in known})
+    most = sorted(backends, key=lambda key: (clients[key], len(backends[key])), reverse=True)
     return [
         {
             "database": key[0],
             "statement": key[1],
             "clients": clients[key],
-            "backends": backends[key],
+            "backends": len(backends[key]),
         }
         for key in most[:_ROWS_MAX]
     ]
+
+
+def _line_of(pool: Pool, statement: Statement) -> tuple[str, str]:
+    text = statement.text[: _TEXT_MAX * _UTF8_BYTES_MAX].decode("utf-8", "replace")
+    return pool.database.name, text[:_TEXT_MAX]
 
 
 def _changed_by_clients(server: Server) -> list[Json]:

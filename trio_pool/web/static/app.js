@@ -75,7 +75,8 @@ function backendTitle(backend) {
 
 function drawPool(pool) {
   const shown = pool.backends.length;
-  const free = Math.max(0, Math.min(pool.size, 100) - shown - pool.more);
+  const ears = pool.backends.filter((backend) => backend.state === "listens").length;
+  const free = Math.max(0, Math.min(pool.size, 100) - shown + ears - pool.more);
   const rows = Math.max(1, Math.ceil((shown + free) / COLUMNS));
   const queue = pool.waits.length ? 20 : 0;
   const picture = drawn("svg", { viewBox: `0 0 ${COLUMNS * STEP} ${queue + rows * 46}`, role: "img",
@@ -104,7 +105,7 @@ function drawPool(pool) {
   const longest = pool.waits.length ? `, the longest for ${time(pool.waits[0])}` : "";
   const more = pool.more ? `, ${pool.more} more not drawn` : "";
   return element("article", { class: "pool" }, head, picture, element("p", { class: "counts" },
-    `${pool.active} clients served, ${pool.idle} idle, ${pool.waiting} waiting${longest} · ${shown} of ${pool.size} backends${more}`));
+    `${pool.active} clients served, ${pool.idle} idle, ${pool.waiting} waiting${longest} · ${shown - ears} of ${pool.size} backends${ears ? " and one that listens" : ""}${more}`));
 }
 
 function drawTable(id, rows, columns) {

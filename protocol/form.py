@@ -7,18 +7,17 @@ imported for the first time. `trio_pool` asks here, too, since both are compiled
 
 from __future__ import annotations
 
-import importlib.util
+# Why nothing more: everybody imports this, also who only wants to read the help of a command.
 import os
 import sys
 from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder, SourceFileLoader
-from pathlib import Path
 from typing import Final
 
 # Compiled whenever anything is.
 _WITNESS: Final = "protocol.framing"
 # Written by the build (.ci/build_hook.py): why it is not compiled, or IN_PLACE.
-_RECORD: Final = Path(__file__).with_name("form.txt")
+_RECORD: Final = os.path.join(os.path.dirname(__file__), "form.txt")
 _IN_PLACE: Final = "in place"
 
 
@@ -49,13 +48,15 @@ def prefer_sources(folders: Iterable[str]) -> None:
 
 def is_compiled() -> bool:
     """Whether the compiled modules are those that run."""
+    import importlib.util
+
     spec = importlib.util.find_spec(_WITNESS)
     return spec is not None and _is_binary(spec.origin or "")
 
 
 def description() -> str:
     """The form that runs, and why it is not the compiled one, for a person."""
-    recorded = _RECORD.read_text().strip() if _RECORD.exists() else ""
+    recorded = _recorded()
     if is_compiled():
         late = _newer_sources() if recorded == _IN_PLACE else []
         return f"compiled, but {', '.join(late)} changed since" if late else "compiled"
@@ -68,8 +69,19 @@ def _is_binary(file: str) -> bool:
     return file.endswith(tuple(EXTENSION_SUFFIXES))
 
 
+def _recorded() -> str:
+    """What the build wrote down, if there was one."""
+    try:
+        with open(_RECORD) as record:
+            return record.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _newer_sources() -> list[str]:
     """Sources changed after they were compiled in place."""
+    from pathlib import Path
+
     found = []
     top = Path(__file__).parent.parent
     for package in ("protocol", "trio_pool"):

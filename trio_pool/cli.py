@@ -126,12 +126,16 @@ def _add_exec(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep nothing of a session; report what the command depended on, and fail then",
     )
+    parser.add_argument(
+        "--json", action="store_true", help="the report as JSON, on the standard error's last line"
+    )
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="end after the proof")
     parser.add_argument("--postgres", metavar="URL", help="use this server, not one of its own")
     parser.add_argument("--port", type=int, default=0, help="listen on this port")
+    parser.add_argument("--json", action="store_true", help="print the proof as JSON, and end")
 
 
 def _add_check(parser: argparse.ArgumentParser) -> None:
@@ -211,13 +215,16 @@ def _exec(options: argparse.Namespace) -> int:
         overrides=options.set,
         adversarial=options.adversarial,
         program=options.program,
+        as_json=options.json,
     )
 
 
 def _demo(options: argparse.Namespace) -> int:
     from trio_pool import demo
 
-    return demo.run(postgres=options.postgres, port=options.port, once=options.once)
+    return demo.run(
+        postgres=options.postgres, port=options.port, once=options.once, as_json=options.json
+    )
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ through the pool and shows what came out. Whatever ends it, no process and no fi
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -25,9 +26,12 @@ from trio_pool.proof import Door, Tally
 POOL_SIZE: Final = 2
 
 
-def run(*, postgres: str | None, port: int, once: bool) -> int:
-    """Show the demo; returns the exit status: 0 when the proof holds."""
-    demo = _Demo(postgres, port, once)
+def run(*, postgres: str | None, port: int, once: bool, as_json: bool = False) -> int:
+    """Show the demo; returns the exit status: 0 when the proof holds.
+
+    As JSON it is one line for programs, and then the demo is over.
+    """
+    demo = _Demo(postgres, port, once or as_json, as_json)
     try:
         trio.run(demo.run)
     except (ConfigError, EmbeddedError, OSError) as error:
@@ -47,13 +51,15 @@ class _Demo:
     postgres: str | None
     port: int
     once: bool
+    as_json: bool = False
     status: int = 1
 
     async def run(self) -> None:
         """Everything, under one nursery that Ctrl-C and SIGTERM end in order."""
         async with trio.open_nursery() as nursery:
             await nursery.start(_cancel_on_signal, nursery.cancel_scope)
-            async with _server(self.postgres) as url:
+            async with _server(self.postgres) as (url, place):
+                self._say(f"PostgreSQL  {place}")
                 await self._serve(url)
             nursery.cancel_scope.cancel()
 
@@ -64,27 +70,33 @@ class _Demo:
         async with trio.open_nursery() as nursery:
             serving = await nursery.start(server.serve, config)
             door = _door(parse_url(url), serving)
-            print(f"trio-pool   127.0.0.1:{door.port}, transaction pooling, {POOL_SIZE} backends")
+            self._say(
+                f"trio-pool   127.0.0.1:{door.port}, transaction pooling, {POOL_SIZE} backends"
+            )
             tally = await proof.prove(door)
-            print(_shown(tally, serving.counters.replays))
+            self._say(_shown(tally, serving.counters.replays))
+            if self.as_json:
+                print(json.dumps(_told(tally, serving.counters.replays)))
             self.status = 0 if tally.holds else 1
             if self.once:
                 nursery.cancel_scope.cancel()
             else:
                 print(_invitation(door, own=self.postgres is None))
 
+    def _say(self, text: str) -> None:
+        if not self.as_json:
+            print(text)
+
 
 @contextlib.asynccontextmanager
-async def _server(given: str | None) -> AsyncIterator[str]:
-    """The URL of the server behind the pool."""
+async def _server(given: str | None) -> AsyncIterator[tuple[str, str]]:
+    """The URL of the server behind the pool, and what to say of it."""
     if given is not None:
         server_url = parse_url(given)
-        print(f"PostgreSQL  {server_url.host}:{server_url.port}")
-        yield given
+        yield given, f"{server_url.host}:{server_url.port}"
         return
     async with open_local_postgres() as local:
-        print(f"PostgreSQL  {local.host}:{local.port}, started for this demo")
-        yield local.url()
+        yield local.url(), f"{local.host}:{local.port}, started for this demo"
 
 
 def _door(server_url: ServerUrl, serving: server.Serving) -> Door:
@@ -117,6 +129,19 @@ and execute them in transactions of their own:
   errors              {len(tally.errors):6}{"".join(sorted({f"   {e}" for e in tally.errors}))}
 
 {verdict}"""
+
+
+def _told(tally: Tally, replays: int) -> dict[str, object]:
+    return {
+        "ok": tally.holds,
+        "prepared": tally.prepared,
+        "executions": tally.executions,
+        "seconds": round(tally.seconds, 3),
+        "backends": len(tally.backends),
+        "replays": replays,
+        "wrong_answers": tally.wrong_answers,
+        "errors": tally.errors,
+    }
 
 
 def _invitation(door: Door, own: bool) -> str:

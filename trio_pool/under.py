@@ -6,6 +6,7 @@ signals that we get, and its exit status is ours.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from types import FrameType
 from typing import Final
+
+import attrs
 
 from trio_pool.check import unreached
 from trio_pool.command import explained, read_config
@@ -36,10 +39,18 @@ _OF_TERMINALS: Final = (signal.SIGINT, signal.SIGQUIT)
 _MISLEADING: Final = ("PGHOSTADDR", "PGSERVICE", "PGSSLMODE", "PGCHANNELBINDING", "PGREQUIREAUTH")
 
 
-def run(*, target: str, overrides: Iterable[str], adversarial: bool, program: Sequence[str]) -> int:
+def run(
+    *,
+    target: str,
+    overrides: Iterable[str],
+    adversarial: bool,
+    program: Sequence[str],
+    as_json: bool = False,
+) -> int:
     """Run `program` under a pool for `target`; returns the exit status.
 
     With `adversarial` what it depended on is printed, and a status of 0 becomes 1 if anything is.
+    The report goes to the standard error, for the other output is the program's own.
     """
     given = ["listen_port=0", *overrides, *(["adversarial=1"] if adversarial else [])]
     # Why: all of it comes in one report at the end.
@@ -55,6 +66,10 @@ def run(*, target: str, overrides: Iterable[str], adversarial: bool, program: Se
             found = pool.dependences()
     except (ConfigError, OSError, ValueError) as error:
         return _failed(explained(error))
+    if as_json:
+        listed = [{**attrs.asdict(one), "instead": one.instead} for one in found]
+        print(json.dumps({"status": status, "dependences": listed}), file=sys.stderr)
+        return status or int(bool(listed))
     if not found:
         return status
     print(

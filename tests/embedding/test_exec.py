@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -127,3 +128,18 @@ def test_what_the_command_depended_on_fails_it(postgres: LocalServer) -> None:
     done = run("--adversarial", postgres.url(), *python("print('nothing of the kind')"))
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_report_is_json_for_programs(postgres: LocalServer) -> None:
+    done = run("--adversarial", "--json", postgres.url(), *python(DEPENDS % "77s"))
+
+    assert done.returncode == 1
+    told = json.loads(done.stderr)
+    assert told["status"] == 0
+    (found,) = told["dependences"]
+    assert (found["kind"], found["name"]) == ("setting", "lock_timeout")
+    assert "SET LOCAL" in found["instead"]
+
+    done = run("--adversarial", "--json", postgres.url(), *python("raise SystemExit(3)"))
+
+    assert (done.returncode, json.loads(done.stderr)) == (3, {"status": 3, "dependences": []})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -296,3 +297,13 @@ def test_the_demo_takes_a_server_that_it_is_given_and_keeps_its_password(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert postgres.password not in done.stdout + done.stderr
+
+
+@pytest.mark.postgres
+def test_the_proof_of_the_demo_is_json_for_programs(postgres: LocalServer) -> None:
+    done = trio_pool("demo", "--json", "--postgres", postgres.url())
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    proof = json.loads(done.stdout)
+    assert (proof["ok"], proof["prepared"], proof["executions"]) == (True, 40, 800)
+    assert proof["errors"] == []

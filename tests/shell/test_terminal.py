@@ -22,6 +22,7 @@ import pytest
 
 from tests.support.console import OPERATOR, PASSWORD, STRANGER, Operated, serving
 from tests.support.pgbouncer import running_pgbouncer
+from trio_pool import cli
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
@@ -281,7 +282,12 @@ def test_migrate_is_json_for_programs(tmp_path: Path, postgres: LocalServer) -> 
 
 def test_bash_completes_commands_and_flags() -> None:
     script = trio_pool("completion", "bash").stdout
-    for words, expected in (("trio-pool con", "conform console"), ("trio-pool top --o", "--once")):
+    for words, expected in (
+        ("trio-pool con", "conform console"),
+        ("trio-pool in", "init"),
+        ("trio-pool init --f", "--force"),
+        ("trio-pool top --o", "--once"),
+    ):
         ask = f"COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _trio_pool"
         done = subprocess.run(
             ["bash", "-c", f'{script}\n{ask}\necho "${{COMPREPLY[@]}}"'],
@@ -297,7 +303,7 @@ def test_bash_completes_commands_and_flags() -> None:
 def test_a_completion_script_knows_every_command_and_its_shell_reads_it(shell: str) -> None:
     script = trio_pool("completion", shell).stdout
 
-    for command in ("run", "demo", "check", "migrate", "conform", "top", "console", "hash"):
+    for command in cli.COMMANDS:
         assert command in script
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=script, text=True, check=True)
@@ -307,7 +313,8 @@ def test_help_imports_neither_trio_nor_anything_else_that_is_slow() -> None:
     program = (
         "import sys; from trio_pool.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
-        "print(sorted({'trio', 'attrs', 'pyparsing', 'email', 'importlib.metadata', 'ssl'}"
+        "print(sorted({'trio', 'attrs', 'pyparsing', 'email', 'importlib.metadata', 'ssl',"
+        " 'pathlib', 'urllib', 'json', 'logging'}"
         " & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -1,0 +1,4 @@
+create table parcel (
+    id int primary key,
+    shelf text not null
+);

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from protocol import frontend
-from tests.support.pooler import RunningPool, config_for, running_pool
+from tests.support.pooler import RunningPool, client_of, config_for, running_pool
 from tests.support.raw import RawClient
 from trio_pool.conform.replies import CLOSED, Reply, field
 from trio_pool.embedded import LocalServer, local_postgres
@@ -33,16 +33,6 @@ def running(own: LocalServer) -> Iterator[RunningPool]:
     config = config_for(own, pool_mode="transaction", default_pool_size=3, server_login_retry=1)
     with running_pool(config, own) as running:
         yield running
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        patience=PATIENCE_SECONDS,
-    )
 
 
 def pid_of(client: RawClient) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.words import SYNC, once
 from trio_pool.embedded import LocalServer
@@ -22,16 +22,6 @@ from trio_pool.pinned import pinned
 
 TENANT_TURNS = 200
 TENANT_TRANSACTIONS = 10_000
-
-
-def client_of(running: RunningPool, **parameters: str) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        parameters=parameters,
-    )
 
 
 def query(text: str) -> bytes:

@@ -8,22 +8,13 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import RunningPool, client_of
 from tests.support.raw import RawClient
 
 
 @pytest.fixture
 def small(pool: StartPool) -> RunningPool:
     return pool(default_pool_size=1)
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-    )
 
 
 @pytest.fixture

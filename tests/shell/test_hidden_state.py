@@ -13,23 +13,13 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.words import SYNC, data, once
 from trio_pool.embedded import LocalServer
 from trio_pool.pinned import pinned
 
 pytestmark = pytest.mark.postgres
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        patience=60,
-    )
 
 
 def query(text: str) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import RunningPool, client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.replies import CLOSED, Reply, field, letters
 from trio_pool.conform.words import SYNC, once
@@ -26,17 +26,6 @@ KILL_THE_EAR = (
     "select pg_terminate_backend(pid) from pg_stat_activity"
     " where application_name = 'trio-pool ear'"
 )
-
-
-def client_of(running: RunningPool, **parameters: str) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        parameters=parameters,
-        patience=PATIENCE_SECONDS,
-    )
 
 
 def query(text: str) -> bytes:

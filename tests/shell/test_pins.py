@@ -9,8 +9,7 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
-from tests.support.raw import RawClient
+from tests.support.pooler import RunningPool, client_of
 from trio_pool.conform.replies import Reply, field, letters
 from trio_pool.conform.words import SYNC, once, parse, run
 from trio_pool.embedded import LocalServer
@@ -24,15 +23,6 @@ MAKERS = {
     "load": ("load 'auto_explain'",),
 }
 CASES = [(kind, text) for kind, texts in MAKERS.items() for text in texts]
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-    )
 
 
 def query(text: str) -> bytes:

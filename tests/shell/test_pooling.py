@@ -12,20 +12,10 @@ import trio
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool, config_for
+from tests.support.pooler import RunningPool, client_of, config_for
 from tests.support.raw import RawClient
 from trio_pool.embedded import LocalServer
 from trio_pool.server import serve
-
-
-def client_of(running: RunningPool, **parameters: str) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        parameters=parameters,
-    )
 
 
 def pid_of(client: RawClient) -> str:

@@ -6,19 +6,8 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
-from tests.support.raw import RawClient
+from tests.support.pooler import RunningPool, client_of
 from trio_pool.conform.words import SYNC, once
-
-
-def client_of(running: RunningPool, **parameters: str) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        parameters=parameters,
-    )
 
 
 def query(text: str) -> bytes:

@@ -9,23 +9,13 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.replies import Reply, field
 from trio_pool.conform.words import SYNC, once, parse, run
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
-
-
-def client_of(running: RunningPool, **parameters: str) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        parameters=parameters,
-    )
 
 
 def query(text: str) -> bytes:

@@ -6,20 +6,10 @@ import pytest
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
-from tests.support.raw import RawClient
+from tests.support.pooler import client_of
 
 STATEMENTS = 5_000
 HELD_BY_A_BACKEND = 10
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-    )
 
 
 def prepare(number: int) -> bytes:

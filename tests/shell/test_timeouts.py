@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from protocol import frontend
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.replies import field
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-    )
 
 
 def said_last(client: RawClient) -> str:

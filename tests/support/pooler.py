@@ -9,6 +9,7 @@ from urllib.parse import quote
 import attrs
 
 from tests.support.idle_backends import what_they_hide
+from tests.support.raw import RawClient
 from trio_pool.config import Config, Database, settings_from
 from trio_pool.embedded import LocalServer
 from trio_pool.threaded import ThreadedPool, pool_in_thread
@@ -64,6 +65,18 @@ def config_for(
         settings=settings_from(**defaults | settings),
         databases={"*": anywhere} | dict(databases or {}),
         secrets={postgres.user: postgres.password} | dict(users or {}),
+    )
+
+
+def client_of(running: RunningPool, patience: float = 60, **parameters: str) -> RawClient:
+    """A client of the pool's own user, logged in, with these startup parameters."""
+    return RawClient(
+        (running.host, running.port),
+        user=running.user,
+        password=running.password,
+        database=running.database,
+        parameters=parameters,
+        patience=patience,
     )
 
 

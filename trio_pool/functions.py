@@ -80,7 +80,7 @@ class Functions:
     def watched(self, text: bytes) -> tuple[str, ...]:
         """What a text calls that names code which leaves something behind: anything, or nothing."""
         pattern = self.pattern
-        if pattern is None or pattern.search(text.decode("latin-1").lower()) is None:
+        if pattern is None or pattern.search(text.lower().decode("latin-1")) is None:
             return ()
         return (CODE,)
 

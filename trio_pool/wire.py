@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import trio
 
@@ -20,13 +21,18 @@ from trio_pool.tls import TlsSocket, TlsStream
 if TYPE_CHECKING:
     from trio_pool.switchboard import Switchboard
 
-# Small reads while little comes, large ones under load: measured for COPY OUT, 256 KiB reads
+# Short reads while little comes: CPython's own allocator has memory for them at hand (512 bytes
+# with the head of a bytes object). Large ones under load: measured for COPY OUT, 256 KiB reads
 # cost half of what 64 KiB reads do.
-_READ_BYTES_MIN: Final = 16_384
-_READ_BYTES_MAX: Final = 262_144
+_SHORT_BYTES: Final = 479
+_READ_BYTES: Final = 16_384
+_LARGE_BYTES: Final = 262_144
+# After so many in a row that would have been short, they are.
+_LITTLE_MAX: Final = 8
 
-_read: Final = os.read
-_write: Final = os.write
+# Why object: the numbers are made into Python's once per wire, not once per call.
+_read: Final = cast("Callable[[object, object], bytes]", os.read)
+_write: Final = cast("Callable[[object, bytes | memoryview], int]", os.write)
 
 # What nearly every wire has not sent yet; never changed.
 _NOTHING: Final[list[memoryview]] = []
@@ -192,12 +198,15 @@ class Wire:
     __slots__ = (
         "sock",
         "descriptor",
+        "_number",
         "_plain",
         "turn",
         "_switchboard",
         "_unsent",
         "unsent_bytes",
-        "_read_bytes",
+        "_room",
+        "_room_number",
+        "_little",
         "reading",
         "broken",
         "received",
@@ -208,13 +217,16 @@ class Wire:
         sock.setblocking(False)
         self.sock = sock
         self.descriptor = sock.fileno()
+        self._number: object = self.descriptor
         # Why: reading and writing a descriptor costs half of what a socket's own methods do.
         self._plain = isinstance(sock, socket.socket)
         self.turn = turn
         self._switchboard = switchboard
         self._unsent = _NOTHING
         self.unsent_bytes = 0
-        self._read_bytes = _READ_BYTES_MIN
+        self._room = _SHORT_BYTES if self._plain else _READ_BYTES
+        self._room_number: object = self._room
+        self._little = 0
         self.reading = True
         self.broken = False
         self.received = 0
@@ -235,7 +247,7 @@ class Wire:
             self.unsent_bytes += len(data)
             return
         try:
-            taken = _write(self.descriptor, data) if self._plain else self.sock.send(data)
+            taken = _write(self._number, data) if self._plain else self.sock.send(data)
         except BlockingIOError:
             taken = 0
         except OSError:
@@ -269,32 +281,63 @@ class Wire:
         """The switchboard says there is something to read: hand it to the turn."""
         try:
             if self._plain:
-                data = _read(self.descriptor, self._read_bytes)
+                data = _read(self._number, self._room_number)
             else:
-                data = self.sock.recv(self._read_bytes)
+                data = self.sock.recv(self._room)
         except BlockingIOError:
             return
         except OSError:
             self.broken = True
             self.turn.on_closed()
             return
-        if not data:
+        size = len(data)
+        if size == self._room:
+            data += self._more()
+            size = len(data)
+        elif size == 0:
             self.turn.on_closed()
             return
-        size = len(data)
-        if size == self._read_bytes:
-            self._read_bytes = _READ_BYTES_MAX
-        elif size < _READ_BYTES_MIN:
-            self._read_bytes = _READ_BYTES_MIN
+        elif self._room != _SHORT_BYTES:
+            self._shrink(size)
         self.received += size
         self.turn.on_bytes(data)
+
+    def _more(self) -> bytes:
+        """What there is beyond a full read; from here on there is more room."""
+        short = self._room == _SHORT_BYTES
+        self._make_room(_READ_BYTES if short else _LARGE_BYTES)
+        if not short:
+            return b""
+        try:
+            return _read(self._number, self._room_number)
+        except OSError:
+            # Nothing more yet, or a failure that the next read will meet, too.
+            return b""
+
+    def _shrink(self, size: int) -> None:
+        """A read did not fill its room: after enough such, there is less."""
+        if size >= _SHORT_BYTES:
+            self._little = 0
+            if size < _READ_BYTES < self._room:
+                self._make_room(_READ_BYTES)
+        elif self._plain and self._little == _LITTLE_MAX:
+            self._make_room(_SHORT_BYTES)
+        elif self._room != _READ_BYTES:
+            self._make_room(_READ_BYTES)
+        else:
+            self._little += 1
+
+    def _make_room(self, size: int) -> None:
+        self._room = size
+        self._room_number = size
+        self._little = 0
 
     def drain(self) -> None:
         """The switchboard says the kernel takes bytes again."""
         while self._unsent:
             piece = self._unsent[0]
             try:
-                taken = _write(self.descriptor, piece) if self._plain else self.sock.send(piece)
+                taken = _write(self._number, piece) if self._plain else self.sock.send(piece)
             except BlockingIOError:
                 return
             except OSError:

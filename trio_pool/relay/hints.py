@@ -30,8 +30,9 @@ _CALLERS: Final = ("s", "w", " ", "\n", "\t", "(", "/", "-")
 def harmless(text: bytes, functions: Functions) -> bool:
     """True if `text` holds ordinary statements only, which neither set nor pin anything."""
     # Why str: looking for words in bytes is four times slower.
-    lowered = text.decode("latin-1").lower()
-    if lowered[:4] not in ORDINARY_OPENINGS or ";" in lowered[:-1]:
+    lowered = text.lower().decode("latin-1")
+    semicolon = lowered.find(";")
+    if lowered[:4] not in ORDINARY_OPENINGS or 0 <= semicolon < len(lowered) - 1:
         # Not plainly ordinary: look closer.
         if not ordinary(text) and not ordinary_script(text):
             return False
@@ -96,14 +97,14 @@ def code_in(found: Classification, text: bytes) -> tuple[str, ...]:
         if command.kind is CommandKind.DO:
             calls.add(CODE)
         elif command.kind is CommandKind.CALL:
-            lowered = text[command.start : command.stop].decode("latin-1").lower()
+            lowered = text[command.start : command.stop].lower().decode("latin-1")
             calls.update(_called(lowered))
     return tuple(calls)
 
 
 def unknown_calls(text: bytes, innocent: Container[str]) -> tuple[str, ...]:
     """What a SELECT calls of which nobody knows what it leaves behind."""
-    lowered = text.decode("latin-1").lower()
+    lowered = text.lower().decode("latin-1")
     if not lowered.startswith(_CALLERS):
         return ()
     return tuple({name for name in _called(lowered) if name not in innocent})

@@ -11,6 +11,7 @@ what that wire belongs to, and nobody else notices.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import select
 import selectors
@@ -21,19 +22,22 @@ from typing import Final, Protocol
 
 import trio
 
+from trio_pool.bustle import told_of_others
 from trio_pool.wire import Wire
 
 log = logging.getLogger(__name__)
 
 _IN: Final = 1
 _OUT: Final = 4
-# After so many sweeps in a row, or wires turned in them, other tasks get their turn: some two
-# milliseconds at the most.
-_SWEEPS_MAX: Final = 64
+# After so long in sweeps that follow each other, or so many wires turned in them, other tasks get
+# their turn.
+_BUSY_SECONDS_MAX: Final = 0.002
 _TURNS_MAX: Final = 128
 # For so long a sweep waits for the next thing to happen, where the loop is ours alone: between a
 # query and its answer there is less time than it takes Trio to go to sleep and wake up again.
-_LINGER_SECONDS: Final = 0.001
+# Why not shorter: a timer that is due before the kernel's next tick (4 ms apart on most systems)
+# is programmed into the processor at every wait and taken out again, for 1 to 2 µs each time.
+_LINGER_SECONDS: Final = 0.005
 
 _time: Final = time.perf_counter
 
@@ -162,12 +166,14 @@ class Clock:
 class Switchboard:
     """Registers wires and turns them. `run` serves until it is cancelled."""
 
-    __slots__ = ("clock", "_poller", "_wires", "_others", "_linger_seconds")
+    __slots__ = ("clock", "stirred", "_poller", "_wires", "_others", "_linger_seconds")
 
     def __init__(self, dedicated: bool = False) -> None:
         """`dedicated`: no program's tasks share this Trio run, which may then be kept waiting."""
         self._linger_seconds = _LINGER_SECONDS if dedicated else 0.0
         self.clock = Clock()
+        # Some task has been scheduled since Trio last had its turn.
+        self.stirred = False
         self._poller = new_poller()
         self._wires: dict[int, Wire] = {}
         self._others: dict[int, Callable[[], None]] = {}
@@ -199,17 +205,20 @@ class Switchboard:
 
     async def run(self) -> None:
         """Turn ready wires for ever."""
-        while True:
-            await trio.lowlevel.wait_readable(self._poller.fileno())
-            self._turn_while_busy()
+        with told_of_others(self) if self._linger_seconds else contextlib.nullcontext():
+            while True:
+                await trio.lowlevel.wait_readable(self._poller.fileno())
+                self.stirred = False
+                self._turn_while_busy()
 
     def _turn_while_busy(self) -> None:
         """Sweep until nothing happens any more, or until it is the turn of other tasks."""
         turned = 0
-        for _ in range(_SWEEPS_MAX):
+        until = _time() + _BUSY_SECONDS_MAX
+        while True:
             count = self.sweep()
             turned += count
-            if not count or turned > _TURNS_MAX:
+            if not count or turned > _TURNS_MAX or self.clock.now > until:
                 return
 
     def close(self) -> None:
@@ -218,7 +227,7 @@ class Switchboard:
 
     def sweep(self) -> int:
         """Turn every wire that is ready; how many were."""
-        ready = self._poller.poll(self._linger_seconds)
+        ready = self._poller.poll(0.0 if self.stirred else self._linger_seconds)
         self.clock.now = _time()
         wires = self._wires
         for descriptor, mask in ready:

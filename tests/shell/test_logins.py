@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import resource
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
 from protocol import frontend, startup
 from protocol.errors import ServerRefused
 from tests.conftest import StartPool
 from tests.support.pooler import RunningPool, config_for, running_pool
 from tests.support.raw import RawClient
+from trio_pool.config import Database
 from trio_pool.embedded import LocalServer
 from trio_pool.login import Login
 from trio_pool.session import Session
@@ -23,6 +30,7 @@ from trio_pool.session import Session
 pytestmark = pytest.mark.postgres
 
 READ_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 def said_to(running: RunningPool, *packets: bytes) -> bytes:
@@ -34,6 +42,14 @@ def said_to(running: RunningPool, *packets: bytes) -> bytes:
         while more := stranger.recv(65536):
             said += more
     return said
+
+
+def eventually(running: RunningPool, holds: Callable[[], bool]) -> None:
+    """Look again and again, a round trip to the pool's thread apart."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        running.serving.run(trio.lowlevel.checkpoint)
 
 
 def client_of(running: RunningPool, parameters: Mapping[str, str] | None = None) -> RawClient:
@@ -95,6 +111,90 @@ def test_who_leaves_while_its_settings_are_tried_is_forgotten(pool: StartPool) -
         assert holder.rows("select 'served'") == [("served",)]
     with client_of(running) as newcomer:
         assert newcomer.rows("select 'welcome'") == [("welcome",)]
+
+
+@contextlib.contextmanager
+def held_by_a_transaction(running: RunningPool) -> Iterator[str]:
+    """The only backend is lent, and settings that nobody has tried have to wait for it."""
+    with client_of(running) as holder:
+        assert holder.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
+        yield running.database
+
+
+@contextlib.contextmanager
+def held_by_a_silent_server(running: RunningPool) -> Iterator[str]:
+    """The first backend is being opened, for ever."""
+    yield "silent"
+
+
+@contextlib.contextmanager
+def held_by_an_operator(running: RunningPool) -> Iterator[str]:
+    """PAUSE: no backend is opened or lent."""
+    running.serving.run(running.serving.server.operations.pause)
+    yield running.database
+
+
+@pytest.mark.parametrize(
+    "held", [held_by_a_transaction, held_by_a_silent_server, held_by_an_operator]
+)
+def test_who_leaves_while_its_login_waits_is_missed_at_once(
+    held: Callable[[RunningPool], AbstractContextManager[str]], pool: StartPool
+) -> None:
+    """Not only at client_login_timeout; until then it would keep its place in the queue."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port: int = silent.getsockname()[1]
+        nowhere = Database(name="silent", host="127.0.0.1", port=port, dbname="silent")
+        running = pool(
+            default_pool_size=1,
+            auth_type="trust",
+            client_login_timeout=0,
+            query_wait_timeout=0,
+            databases={"silent": nowhere},
+        )
+        server = running.serving.server
+        with held(running) as database:
+            leaver = socket.create_connection((running.host, running.port))
+            pairs = [("user", running.user), ("database", database), ("application_name", "new")]
+            leaver.sendall(startup.startup_message([(n.encode(), v.encode()) for n, v in pairs]))
+            eventually(running, lambda: any(pool.waiting for pool in server.pools.values()))
+            assert len(server.lobby) == 1
+
+            leaver.close()
+
+            eventually(running, lambda: not len(server.lobby))
+            eventually(running, lambda: not any(pool.waiting for pool in server.pools.values()))
+
+
+def test_what_is_said_while_a_login_waits_is_kept_in_bounds_and_carried_out(
+    pool: StartPool,
+) -> None:
+    running = pool(default_pool_size=1, auth_type="trust")
+    pairs = [("user", running.user), ("database", running.database), ("search_path", "new")]
+    packet = startup.startup_message([(name.encode(), value.encode()) for name, value in pairs])
+    query = frontend.query(b"select length('%s')" % (b"x" * 20_000_000))
+    with (
+        client_of(running) as holder,
+        ThreadPoolExecutor(1) as thread,
+        socket.create_connection((running.host, running.port), PATIENCE_SECONDS) as hasty,
+    ):
+        assert holder.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
+        sent = thread.submit(hasty.sendall, packet + query + frontend.terminate())
+        (login,) = running.serving.run(partial(the_logins, running))
+        eventually(running, lambda: not login.wire.reading)
+        assert len(login.received) < 1_000_000
+
+        holder.ask(frontend.query(b"commit"))
+
+        sent.result()
+        said = b"".join(iter(partial(hasty.recv, 65536), b""))
+        assert b"20000000" in said
+
+
+async def the_logins(running: RunningPool) -> list[Login]:
+    """Those that are there, once there are any."""
+    while not (found := list(running.serving.server.lobby)):
+        await trio.lowlevel.checkpoint()
+    return found
 
 
 def test_what_is_sent_behind_the_startup_packet_is_carried_out(pool: StartPool) -> None:

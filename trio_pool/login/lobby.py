@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ class Lobby:
 
     def __len__(self) -> int:
         return len(self._logins)
+
+    def __iter__(self) -> Iterator[Login]:
+        return iter(list(self._logins))
 
     def enter(self, login: Login) -> None:
         """`login` has begun."""
@@ -38,6 +42,6 @@ class Lobby:
 
     def close(self) -> None:
         """Close what is left, without a word: the pooler has stopped."""
-        for login in list(self._logins):
+        for login in self:
             self.leave(login)
             login.wire.close()

@@ -9,7 +9,7 @@ import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING, Final, TypeVarTuple
 
 import trio
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from trio_pool.server import Server
 
 log = logging.getLogger(__name__)
+
+# Limit: what a client may say behind its login before that is through.
+_UNREAD_BYTES_MAX: Final = 65_536
 
 
 class Login:
@@ -97,6 +100,8 @@ class Login:
         self.received = self.received + data if self.received else data
         if self._waiting is None:
             self._advance()
+        elif len(self.received) > _UNREAD_BYTES_MAX:
+            self.wire.pause()
 
     def on_closed(self) -> None:
         """The stranger left; nobody is told."""
@@ -134,8 +139,10 @@ class Login:
     # What takes more than a step.
 
     def wait(self, ask: Callable[[*Asked], Awaitable[None]], *asked: *Asked) -> Step | None:
-        """Have a task `ask`; then the step that called this is taken again."""
-        self.wire.pause()
+        """Have a task `ask`; then the step that called this is taken again.
+
+        Why the wire is read all the same: who leaves meanwhile is to be missed at once.
+        """
         self._waiting = trio.CancelScope()
         self.server.start_soon(self._wait_for, functools.partial(ask, *asked), self._waiting)
         return None

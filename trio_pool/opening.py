@@ -84,6 +84,7 @@ class Opener:
         pool.count_own(+1)
         try:
             stream, address, login = await self._connect(pool, parameters)
+            sock = self._take(pool, stream, login)
         except (*_FAILURES, *_REFUSALS) as failure:
             pool.count_own(-1)
             ending, _ = _explain(pool, failure)
@@ -92,7 +93,6 @@ class Opener:
         except BaseException:
             pool.count_own(-1)
             raise
-        sock = self._take(pool, stream, login)
         return OwnBackend(self._number, pool, sock, address, login)
 
     async def _connect(
@@ -114,7 +114,11 @@ class Opener:
         """The socket of one more backend, ready for the switchboard; `_number` is the backend's."""
         self._number += 1
         sock = take_socket(stream)
-        tune(plain_of(sock), pool.settings)
+        try:
+            tune(plain_of(sock), pool.settings)
+        except BaseException:
+            sock.close()
+            raise
         log.info(
             "backend opened backend=%d pool=%s server_pid=%d", self._number, pool.name, login.pid
         )
@@ -147,9 +151,14 @@ class Opener:
         login: LoggedIn,
     ) -> None:
         sock = self._take(pool, stream, login)
-        backend = Backend(
-            self._number, pool, sock, address, login, trio.current_time(), self._switchboard
-        )
+        try:
+            backend = Backend(
+                self._number, pool, sock, address, login, trio.current_time(), self._switchboard
+            )
+        except BaseException:
+            # The poller's own limit (epoll_ctl(2): ENOSPC, ENOMEM).
+            sock.close()
+            raise
         pool.opened(backend, login.parameters)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -243,6 +244,20 @@ def test_it_counts_in_the_limits_and_takes_the_place_of_an_idle_backend(
             client.say_goodbye()
         with running.client() as ordinary:
             assert ordinary.execute("select 1").fetchone() == (1,)
+
+
+def test_one_that_cannot_be_used_does_not_count_in_the_limits(operated: Operated) -> None:
+    operated.settings |= {"max_db_connections": "1", "query_wait_timeout": "60"}
+    with serving(operated) as running:
+        # Limit: the system counts to 127 (tcp(7)).
+        running.tell("SET tcp_keepcnt = 1000")
+        with pytest.raises(psycopg.OperationalError, match="Invalid argument"):
+            psycopg.connect(running.url("postgres") + "&replication=true")
+        gc.collect()
+        running.tell("SET tcp_keepcnt = 0")
+
+        with raw(running, "true") as client:
+            assert client.rows("SHOW wal_level") == [("logical",)]
 
 
 def test_a_cancel_request_reaches_the_walsender(operated: Operated) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import grp
 import logging
 import os
@@ -231,6 +232,20 @@ def test_tcp_options_reach_both_sides(served: Serve) -> None:
                 )
             ]
             assert found == [4, 77, 9, 12345]
+
+
+def test_an_option_that_the_system_refuses_keeps_no_socket(served: Serve) -> None:
+    """A leak is seen by the interpreter (ResourceWarning), which fails the test."""
+    running = served(query_wait_timeout=0.5, server_login_retry=0.1)
+    # Limit: the system counts to 127 (tcp(7)).
+    assert running.tell("SET tcp_keepcnt = 1000") == "SET tcp_keepcnt=1000"
+    with pytest.raises(psycopg.OperationalError, match="query_wait_timeout"):
+        running.client()
+    gc.collect()
+
+    running.tell("SET tcp_keepcnt = 0")
+    with running.client() as client:
+        assert client.execute("select 1").fetchone() == (1,)
 
 
 def test_keepalive_may_be_turned_off(served: Serve) -> None:

@@ -20,8 +20,8 @@ from typing import Final
 import attrs
 
 from protocol import backend, frontend, scram
-from protocol.errors import AuthenticationRefused, ProtocolViolation
-from protocol.exchange import Exchange, Message
+from protocol.errors import AuthenticationRefused, LengthViolation, ProtocolViolation
+from protocol.exchange import Exchange
 from protocol.scram_exchange import ScramServer
 from protocol.stored_secrets import (
     Md5Secret,
@@ -34,10 +34,10 @@ from protocol.stored_secrets import (
 )
 from protocol.tags import FrontendTag
 
-# Limit: what a client may send before it is known, per message body. The first is the
-# server's own (PG_MAX_AUTH_TOKEN_LENGTH), the second is ample for SCRAM.
-PASSWORD_BYTES_MAX: Final = 65_535
-SASL_BYTES_MAX: Final = 2_048
+# Limit: what a client may send before it is known, per message body. Both are the server's own
+# (PG_MAX_AUTH_TOKEN_LENGTH and PG_MAX_SASL_MESSAGE_LENGTH), which count the length itself.
+PASSWORD_BYTES_MAX: Final = 65_531
+SASL_BYTES_MAX: Final = 1_020
 
 _NONCE_BYTES: Final = 18
 _SALT_BYTES: Final = 4
@@ -72,18 +72,26 @@ def refused(user: bytes) -> AuthenticationRefused:
     return AuthenticationRefused(f'password authentication failed for user "{shown}"')
 
 
-def _answer(message: Message, expected: str, bytes_max: int) -> bytes:
-    """The body of the client's answer, of which nothing but the tag and size is believed."""
-    tag, body = message
+def _answer_to(question: bytes, expected: str, bytes_max: int) -> Exchange[bytes]:
+    """The body of the client's answer, of which nothing but the tag and size is believed.
+
+    Raises LengthViolation, and takes one from whoever could not read the answer; the tag comes
+    first all the same, as at a server.
+    """
+    body: bytes | None
+    try:
+        tag, body = yield question
+    except LengthViolation as unreadable:
+        tag, body = unreadable.tag, None
     if tag != FrontendTag.PASSWORD:
         raise ProtocolViolation(f"expected {expected} response, got message type {tag}")
-    if len(body) > bytes_max:
-        raise ProtocolViolation(f"{expected} response is too long")
+    if body is None or len(body) > bytes_max:
+        raise LengthViolation("invalid message length", tag)
     return body
 
 
-def _password_in(message: Message) -> bytes:
-    body = _answer(message, "password", PASSWORD_BYTES_MAX)
+def _password_to(question: bytes) -> Exchange[bytes]:
+    body = yield from _answer_to(question, "password", PASSWORD_BYTES_MAX)
     given = frontend.decode_password(body).secret
     if not given:
         raise AuthenticationRefused("empty password returned by client")
@@ -92,7 +100,7 @@ def _password_in(message: Message) -> bytes:
 
 def authenticate_by_password(user: bytes, check: Callable[[bytes], bool]) -> Exchange[Accepted]:
     """Ask for the password itself and let `check` judge it."""
-    password = _password_in((yield backend.authentication_cleartext_password()))
+    password = yield from _password_to(backend.authentication_cleartext_password())
     if not check(password):
         raise refused(user)
     return Accepted(password=password)
@@ -100,11 +108,19 @@ def authenticate_by_password(user: bytes, check: Callable[[bytes], bool]) -> Exc
 
 def authenticate_by_md5(user: bytes, secret: Md5Secret | None, salt: bytes) -> Exchange[Accepted]:
     """Ask for a digest over `salt`, 4 random bytes; None refuses at the end."""
-    given = _password_in((yield backend.authentication_md5_password(salt)))
+    given = yield from _password_to(backend.authentication_md5_password(salt))
     expected = md5_response(secret or md5_secret(user, salt), salt)
     if not scram.same(given, expected) or secret is None:
         raise refused(user)
     return Accepted()
+
+
+def _proof_in_answer_to(user: bytes, question: bytes) -> Exchange[bytes]:
+    """One step of SCRAM. What is too long to be read is a wrong proof (libpq/auth-sasl.c)."""
+    try:
+        return (yield from _answer_to(question, "SASL", SASL_BYTES_MAX))
+    except LengthViolation:
+        raise refused(user) from None
 
 
 def authenticate_by_scram(
@@ -122,15 +138,15 @@ def authenticate_by_scram(
     """
     mechanisms = [scram.MECHANISM] if binding is None else [scram.MECHANISM_PLUS, scram.MECHANISM]
     offer = backend.authentication_sasl(mechanisms)
-    initial = frontend.decode_sasl_initial(_answer((yield offer), "SASL", SASL_BYTES_MAX))
+    initial = frontend.decode_sasl_initial((yield from _proof_in_answer_to(user, offer)))
     if initial.mechanism not in mechanisms:
         raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
     first = initial.data
     if first is None:
-        first = _answer((yield backend.authentication_sasl_continue(b"")), "SASL", SASL_BYTES_MAX)
+        first = yield from _proof_in_answer_to(user, backend.authentication_sasl_continue(b""))
     server = ScramServer(verifier, nonce, binding, initial.mechanism == scram.MECHANISM_PLUS)
     challenge = backend.authentication_sasl_continue(server.challenge(first))
-    keys = server.verify(_answer((yield challenge), "SASL", SASL_BYTES_MAX))
+    keys = server.verify((yield from _proof_in_answer_to(user, challenge)))
     if keys is None or not known:
         raise refused(user)
     return Accepted(backend.authentication_sasl_final(server.signature), keys=keys)

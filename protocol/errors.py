@@ -19,6 +19,18 @@ class ProtocolViolation(Exception):
         self.hint = hint
 
 
+class LengthViolation(ProtocolViolation):
+    """No message has this length: nothing that follows can be understood.
+
+    A PostgreSQL server closes then without a word. `tag` is the message's type, -1 for a startup
+    packet.
+    """
+
+    def __init__(self, message: str, tag: int) -> None:
+        super().__init__(message)
+        self.tag = tag
+
+
 class AuthenticationRefused(Exception):
     """The peer did not prove who it is, or asked for a proof that must not be given."""
 

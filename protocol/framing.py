@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.errors import ProtocolViolation
+from protocol.errors import LengthViolation, ProtocolViolation
 from protocol.tags import FrontendTag
 
 if TYPE_CHECKING:
@@ -72,10 +72,13 @@ def check_frontend_header(tag: int, length: int) -> None:
 
 
 def refuse_frontend_header(tag: int, length: int) -> None:
-    """Raises ProtocolViolation (08P01) that says what is wrong with the header."""
+    """Raises ProtocolViolation (08P01) that says what is wrong with the header.
+
+    For a length that the type cannot have it is a LengthViolation.
+    """
     if LENGTH_MAX[tag] == 0 or 4 <= length <= LENGTH_MAX[tag]:
         raise ProtocolViolation(f"invalid frontend message type {tag}")
-    raise ProtocolViolation("invalid message length")
+    raise LengthViolation("invalid message length", tag)
 
 
 def check_backend_header(tag: int, length: int) -> None:
@@ -109,7 +112,7 @@ class FrameReader:
     """Collects whole frames for the phases that read one message at a time.
 
     `body_bytes_max` bounds what is kept for a single message; a larger one raises
-    ProtocolViolation as soon as its header is known.
+    LengthViolation as soon as its header is known.
     """
 
     __slots__ = ("_buffer", "_body_bytes_max")
@@ -129,7 +132,7 @@ class FrameReader:
             return None
         length = int.from_bytes(buffer[1:5], "big")
         if length < 4 or length - 4 > self._body_bytes_max:
-            raise ProtocolViolation("invalid message length")
+            raise LengthViolation("invalid message length", buffer[0])
         if len(buffer) < 1 + length:
             return None
         tag, body = buffer[0], bytes(buffer[5 : 1 + length])

@@ -19,7 +19,7 @@ from protocol import build
 from protocol.backend_report import error_response
 from protocol.backend_session import check_key, negotiate_protocol_version
 from protocol.cursor import Cursor
-from protocol.errors import ProtocolViolation
+from protocol.errors import LengthViolation, ProtocolViolation
 from protocol.startup_message import StartupMessage
 
 MAJOR: Final = 3
@@ -91,12 +91,12 @@ def startup_message(parameters: Iterable[tuple[bytes, bytes]], minor: int = 0) -
 def packet_bytes(header: bytes) -> int:
     """How many bytes follow the 4 bytes that begin every packet.
 
-    Raises ProtocolViolation when that is more or less than a packet may have: nothing
+    Raises LengthViolation when that is more or less than a packet may have: nothing
     should be read, and no memory taken, for such a peer.
     """
     size = Cursor(header).uint32() - 4
     if not _PACKET_BYTES_MIN <= size <= PACKET_BYTES_MAX:
-        raise ProtocolViolation("invalid length of startup packet")
+        raise LengthViolation("invalid length of startup packet", -1)
     return size
 
 

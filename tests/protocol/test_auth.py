@@ -175,10 +175,9 @@ def test_nothing_but_an_answer_may_be_sent_before_authentication(
 @pytest.mark.parametrize(
     ("method", "body"),
     [
-        (AuthMethod.PLAIN, b"x" * 65_535 + b"\0"),
+        (AuthMethod.PLAIN, b"x" * 65_531 + b"\0"),
         (AuthMethod.PLAIN, b"pw"),
         (AuthMethod.PLAIN, b"pw\0pw\0"),
-        (AuthMethod.SCRAM, b"SCRAM-SHA-256\0" + b"x" * 2_048),
         (AuthMethod.SCRAM, b"SCRAM-SHA-256-PLUS\0\0\0\0\0"),
         (AuthMethod.SCRAM, b"SCRAM-SHA-256\0\0\0\0\5n"),
         (AuthMethod.SCRAM, b""),
@@ -194,9 +193,17 @@ def test_answers_that_are_too_long_or_malformed_are_violations(
         exchange.send((ord("p"), body))
 
 
+def test_a_proof_that_is_too_long_is_a_wrong_one() -> None:
+    exchange = checking(AuthMethod.SCRAM, PLAIN)
+    next(exchange)
+
+    with pytest.raises(AuthenticationRefused, match="password authentication failed"):
+        exchange.send((ord("p"), b"SCRAM-SHA-256\0" + b"x" * 1_007))
+
+
 @pytest.mark.hard_case(183)
 def test_the_longest_password_allowed_is_checked() -> None:
-    longest = b"x" * 65_534
+    longest = b"x" * 65_530
 
     _, accepted = finish(
         checking(AuthMethod.PLAIN, PlainSecret(longest)), frontend.password(longest)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import backend, frontend
-from protocol.errors import ProtocolViolation
+from protocol.errors import LengthViolation, ProtocolViolation
 from protocol.exchange import Message
 from protocol.framing import (
     BACKEND_BYTES_MAX,
@@ -80,7 +80,7 @@ def test_a_header_is_refused_before_its_body_arrives(length: int) -> None:
     reader = FrameReader(body_bytes_max=10)
     reader.feed(b"p" + length.to_bytes(4, "big"))
 
-    with pytest.raises(ProtocolViolation, match="invalid message length"):
+    with pytest.raises(LengthViolation, match="invalid message length"):
         reader.next_frame()
 
 
@@ -96,7 +96,7 @@ def test_messages_that_carry_texts_and_data_may_be_large(tag: int) -> None:
     check_frontend_header(tag, 4)
     check_frontend_header(tag, LARGE_BYTES_MAX)
     for length in (3, LARGE_BYTES_MAX + 1):
-        with pytest.raises(ProtocolViolation, match="invalid message length"):
+        with pytest.raises(LengthViolation, match="invalid message length"):
             check_frontend_header(tag, length)
 
 
@@ -105,7 +105,7 @@ def test_messages_that_carry_only_names_may_not_be_large(tag: int) -> None:
     check_frontend_header(tag, 4)
     check_frontend_header(tag, SMALL_BYTES_MAX)
     for length in (3, SMALL_BYTES_MAX + 1):
-        with pytest.raises(ProtocolViolation, match="invalid message length"):
+        with pytest.raises(LengthViolation, match="invalid message length"):
             check_frontend_header(tag, length)
 
 

@@ -235,7 +235,7 @@ def test_who_has_just_come_is_told_why_it_ends(pool: StartPool) -> None:
     running = pool(auth_type="trust")
     pairs = [(b"user", running.user.encode()), (b"database", running.database.encode())]
 
-    said = said_to(running, startup.startup_message(pairs) + b"Q\0\0\0\1")
+    said = said_to(running, startup.startup_message(pairs) + b"z\0\0\0\4")
 
     assert b"\0C08P01\0" in said
 

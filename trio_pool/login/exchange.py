@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import functools
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from protocol.auth import Accepted, AuthMethod, authenticate, authenticate_by_password
+from protocol.auth import (
+    PASSWORD_BYTES_MAX,
+    Accepted,
+    AuthMethod,
+    authenticate,
+    authenticate_by_password,
+)
+from protocol.errors import LengthViolation
 from protocol.exchange import Exchange
 from protocol.framing import FrameReader
 from protocol.scram import ScramVerifier
@@ -19,8 +26,6 @@ from trio_pool.login.settling import settle
 
 if TYPE_CHECKING:
     from trio_pool.login.login import Login, Step
-
-_PASSWORD_BYTES_MAX: Final = 65_540
 
 
 def challenge(login: Login) -> Step | None:
@@ -75,7 +80,7 @@ def _ask(login: Login, exchange: Exchange[Accepted]) -> Step:
     except StopIteration as stop:
         login.accepted = stop.value
         return settle
-    login.frames = FrameReader(_PASSWORD_BYTES_MAX)
+    login.frames = FrameReader(PASSWORD_BYTES_MAX)
     return converse
 
 
@@ -86,7 +91,11 @@ def converse(login: Login) -> Step | None:
     frames.feed(login.received)
     login.received = b""
     while login.accepted is None:
-        message = frames.next_frame()
+        try:
+            message = frames.next_frame()
+        except LengthViolation as violation:
+            exchange.throw(violation)
+            raise
         if message is None:
             return None
         if _is_slow(login):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from protocol.errors import AuthenticationRefused, ProtocolViolation
+from protocol.errors import AuthenticationRefused, LengthViolation, ProtocolViolation
 from trio_pool.errors import Ending, LoginsExceeded
 from trio_pool.farewell import fatal
 from trio_pool.wire import NOBODY, endpoints, is_local
@@ -28,8 +28,12 @@ def refuse(login: Login, why: Refusal) -> None:
     if isinstance(why, Ending):
         log.log(level, "login ended: %s", why.text)
         dismiss(login, fatal(why.code, why.text, why.advice))
+        return
+    log.log(level, "login refused: %s", why.message)
+    if isinstance(why, LengthViolation):
+        # As a server does: whoever counts like that does not speak its language.
+        dismiss(login, b"")
     else:
-        log.log(level, "login refused: %s", why.message)
         if isinstance(why, AuthenticationRefused):
             _note_offence(login)
         dismiss(login, fatal(why.sqlstate, why.message, why.hint))

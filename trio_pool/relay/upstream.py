@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolViolation
-from protocol.framing import HEADER_BYTES, LENGTH_MAX, refuse_frontend_header
+from protocol.framing import HEADER_BYTES, LENGTH_MAX
 from protocol.frontend import flush
 from protocol.pipeline import FAKE, PLAIN, Effect, Owed
 from protocol.tags import FrontendTag
@@ -76,6 +76,9 @@ _UNASKING: Final = bytes(
 # A Bind beyond this size is passed on in pieces once its names are known.
 _STREAM_BYTES: Final = 65_536
 
+# Of what nobody will read: more than any client sends.
+_EVERYTHING: Final = 1 << 60
+
 
 def take_from_client(relay: Relay, chunk: bytes) -> None:
     """Handle received bytes; what is to be sent is in relay.to_server and relay.to_client.
@@ -139,12 +142,36 @@ def _keep(relay: Relay, chunk: bytes, position: int) -> None:
     if len(rest) < HEADER_BYTES:
         if relay.hold is None and not relay.goodbye and _unknown(rest[0]):
             # As a server does, which reads the type before it waits for the length.
-            _refuse_in_turn(relay, rest[0], HEADER_BYTES - 1)
+            if _stop_at(relay, chunk, position, rest[0], HEADER_BYTES - 1) == len(chunk):
+                relay.cut(chunk, len(chunk))
+                relay.parts.clear()
+                return
         relay.parts_needed = HEADER_BYTES
     else:
         relay.parts_needed = 1 + int.from_bytes(rest[1:5], "big")
         if rest[0] == FrontendTag.BIND:
             relay.parts_needed = min(relay.parts_needed, len(rest) + 1)
+
+
+def _stop_at(relay: Relay, data: bytes, position: int, tag: int, length: int) -> int:
+    """No message begins like this: nothing that the client says from here on is understood.
+
+    Returns where the unhandled rest begins. Raises ProtocolViolation.
+    """
+    backend, end = relay.backend, len(data)
+    refused_by_us = 4 <= length <= LENGTH_MAX[tag] and tag != _PASSWORD
+    if not refused_by_us and backend is not None and backend.pipeline.copying_in:
+        # What a server says to it names the line of the data, which only the server knows.
+        relay.to_server.append(data[position : position + HEADER_BYTES])
+        relay.run, relay.up_dropping = end, _EVERYTHING
+        return end
+    if refused_by_us or _unknown(tag):
+        _refuse_in_turn(relay, tag, length)
+        return position
+    # A server that cannot tell where the message ends goes as if it had been told to.
+    relay.goodbye = True
+    relay.run = end
+    return end
 
 
 def _refuse_in_turn(relay: Relay, tag: int, length: int) -> None:
@@ -193,8 +220,7 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
         stop: i64 = position + 1 + length
         if length < 4 or length > lengths_max[tag] or tag == _PASSWORD:
             relay.cut(data, position)
-            _refuse_in_turn(relay, tag, length)
-            break
+            return _stop_at(relay, data, position, tag, length)
         if stop > end and not _may_begin(tag, data, position, length):
             break
         if backend is None:
@@ -235,7 +261,7 @@ def _refuse(tag: int, length: int, length_max: int) -> None:
             f"a message of {length} bytes is too large (max_packet_size)",
             hint="Raise max_packet_size, or send less at once.",
         )
-    refuse_frontend_header(tag, length)
+    raise ProtocolViolation(f"invalid frontend message type {tag}")
 
 
 def _may_begin(tag: int, data: bytes, position: int, length: int) -> bool:

@@ -188,6 +188,14 @@ SCRIPTS: Final = (
         cases=(133,),
     ),
     script(
+        "a statement prepares its own name, which is taken",
+        parse("s", "prepare s as select 1") + run("s") + SYNC,
+        run("s") + SYNC,
+        parse("d", "deallocate d") + run("d") + SYNC,
+        run("d") + SYNC,
+        cases=(31,),
+    ),
+    script(
         "COPY with parameters is refused",
         parse("s", "copy (select $1::int) to stdout") + SYNC,
         run("s", "1") + SYNC,

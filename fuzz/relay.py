@@ -18,8 +18,9 @@ from protocol import backend
 from protocol.errors import ProtocolViolation
 from protocol.tags import BackendTag
 from tests.model.relayed import ModelPool
+from tests.model.strategies import scripts
 from tests.support.messages import BACKEND_MESSAGES, FRONTEND_MESSAGES
-from trio_pool.conform.random_scripts import Segment, scripts
+from trio_pool.conform.random_scripts import Segment
 from trio_pool.conform.words import COPY_DONE, SYNC, parse, query, run
 from trio_pool.errors import Ending
 from trio_pool.relay import Relay, attach, detach, proceed, take_from_client, take_from_server

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from protocol.frontend import bind, describe_statement, execute, parse, query, sync
 from tests.model.relayed import ModelPool
 from tests.model.server import ModelServer
+from tests.model.strategies import scripts
 from trio_pool.conform.normalise import forgiving, normalised
-from trio_pool.conform.random_scripts import Segment, scripts
+from trio_pool.conform.random_scripts import Segment
 from trio_pool.conform.replies import Reply, replies_in
 
 CLIENTS = 2

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.model.server import ModelServer
+from tests.model.strategies import chunk_sizes, scripts
 from tests.support.raw import RawClient
 from trio_pool.conform.normalise import normalised
-from trio_pool.conform.random_scripts import Segment, chunk_sizes, chunked, scripts
+from trio_pool.conform.random_scripts import Segment, chunked
 from trio_pool.conform.replies import Reply, replies_in
 from trio_pool.conform.words import SYNC, execute, once, parse, query, run
 from trio_pool.embedded import LocalServer

@@ -14,11 +14,12 @@ import trio
 from hypothesis import HealthCheck, given, settings
 
 from tests.model.server import ModelServer
+from tests.model.strategies import scripts
 from tests.support.pooler import RunningPool, config_for, running_pool
 from trio_pool.conform.adversaries import Rotation
 from trio_pool.conform.client import Client
 from trio_pool.conform.normalise import forgiving, normalised
-from trio_pool.conform.random_scripts import Segment, scripts
+from trio_pool.conform.random_scripts import Segment
 from trio_pool.conform.replies import replies_in
 from trio_pool.conform.script import Say
 from trio_pool.embedded import LocalServer

@@ -30,7 +30,7 @@ from trio_pool.conform.replies import letters
 from trio_pool.conform.report import Report
 from trio_pool.conform.script import Script
 from trio_pool.conform.seats import Seats
-from trio_pool.conform.world import changes, contents, make_anew, restore_tables
+from trio_pool.conform.world import Contents, changes, contents, make_anew, restore_tables
 from trio_pool.proof import Door
 
 ROTATION: Final = "rotation"
@@ -73,8 +73,8 @@ class Campaign:
     _rotations: dict[int, Rotation] = attrs.field(init=False, factory=dict)
     _noise: Noise | None = attrs.field(init=False, default=None)
     _seats: dict[Door, Seats] = attrs.field(init=False, factory=dict)
-    # The tables are as they were made; None for a database of which nothing is known.
-    _as_made: bool | None = attrs.field(init=False, default=None)
+    # What random scripts find; None for a database of which nothing is known.
+    _as_made: Contents | None = attrs.field(init=False, default=None)
     _expected: dict[str, tuple[Script, Seen]] = attrs.field(init=False, factory=dict)
 
     @property
@@ -145,11 +145,7 @@ class Campaign:
         """Play a script; recorded ones with clients that are new, and in tables that are."""
         recorded = bool(script.cases or script.scenarios)
         changing = recorded or changes(script)
-        if recorded or self._as_made is None:
-            await make_anew(self.admin)
-        elif not self._as_made:
-            await restore_tables(self.admin)
-        self._as_made = None if recorded else not changing
+        await self._set_up(recorded)
         if recorded:
             trace = await play(script, self._connect(door, chunk), self.admin, adversary)
         else:
@@ -159,7 +155,22 @@ class Campaign:
                 return await seats.take(parameters, chunk)
 
             trace = await play(script, take, self.admin, adversary, seats.give_back)
-        return Seen(trace, await contents(self.admin) if changing else {})
+        if not changing:
+            return Seen(trace, {})
+        left = await contents(self.admin)
+        if self._as_made is not None and left.versions != self._as_made.versions:
+            await restore_tables(self.admin, left, self._as_made)
+            self._as_made = await contents(self.admin)
+        return Seen(trace, left.rows)
+
+    async def _set_up(self, recorded: bool) -> None:
+        """Make everything anew for a recorded script, and for the first of random ones."""
+        if recorded:
+            self._as_made = None
+            await make_anew(self.admin)
+        elif self._as_made is None:
+            await make_anew(self.admin)
+            self._as_made = await contents(self.admin)
 
     async def _directly(self, script: Script) -> tuple[Script, Seen]:
         """What direct connections show; asked once for each recorded script."""

@@ -30,8 +30,8 @@ from trio_pool.tls import TlsStream
 from trio_pool.tls_settings import Encryption, encryption_of
 
 PATIENCE_SECONDS: Final = 5.0
-# A peer that has said ReadyForQuery and nothing for this long has no more to say.
-QUIET_SECONDS: Final = 0.1
+_NOBODYS_PORTAL: Final = b"nobody's portal"
+_CLOSE_COMPLETE: Final[Reply] = ("3",)
 _PIECES_MAX: Final = 5_000
 _RECEIVE_BYTES: Final = 262_144
 _AT_ONCE_BYTES: Final = 65_536
@@ -124,9 +124,12 @@ class Client:
     async def ask(self, data: bytes, until: str = "Z") -> list[Reply]:
         """Send, and read until the letters of `until` came in this order, others between them.
 
-        `"closed"` reads to the end of the stream, FIND_OUT until nothing comes any more. What is
-        large is sent while reading, as the other side may answer before it has heard all.
+        `"closed"` reads to the end of the stream, FIND_OUT whatever comes to data that ends in
+        Sync. What is large is sent while reading, as the other side may answer before it has
+        heard all.
         """
+        if until == FIND_OUT:
+            return await self._find_out(data)
         if len(data) <= _AT_ONCE_BYTES:
             await self.send(data)
             return await self.receive(until)
@@ -136,8 +139,6 @@ class Client:
 
     async def receive(self, until: str = "Z") -> list[Reply]:
         """Read as `ask` does."""
-        if until == FIND_OUT:
-            return await self._receive_until_quiet()
         wanted = [until] if until == "closed" else list(until)
         replies: list[Reply] = []
         with trio.move_on_after(self.patience):
@@ -215,14 +216,25 @@ class Client:
             self.parameters[name.decode()] = value.decode("utf-8", "replace")
         self.status, self.at_rest = "I", True
 
-    async def _receive_until_quiet(self) -> list[Reply]:
-        replies = await self.receive("Z")
-        while replies[-1] not in (CLOSED, SILENT):
-            with trio.move_on_after(QUIET_SECONDS) as quiet:
+    async def _find_out(self, data: bytes) -> list[Reply]:
+        """Everything that is said to `data`, however often that is ReadyForQuery.
+
+        Behind it portals are closed that nobody has opened, which changes nothing: more of them
+        than `data` can close, so that as many CloseComplete in a row come behind all else.
+        """
+        replies = await self.ask(data)
+        count = data.count(b"C") + 1
+        closes = frontend.close_portal(_NOBODYS_PORTAL) * count + frontend.flush()
+        if replies[-1] in (CLOSED, SILENT):
+            return replies
+        await self.send(closes)
+        with trio.move_on_after(self.patience):
+            while replies[-count:] != [_CLOSE_COMPLETE] * count:
                 replies.append(await self._receive_one())
-            if quiet.cancelled_caught:
-                break
-        return replies
+                if replies[-1] == CLOSED:
+                    return replies
+            return replies[:-count]
+        return [*replies, SILENT]
 
     async def _receive_one(self) -> Reply:
         """The next reply, CLOSED at the end of the stream."""

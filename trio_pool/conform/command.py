@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from random import Random
 from typing import Final
@@ -18,6 +17,7 @@ from trio_pool.config import ConfigError, parse_url
 from trio_pool.conform import world
 from trio_pool.conform.campaign import DEFAULT, QUICK, THOROUGH, Campaign, Level, a_seed
 from trio_pool.conform.client import Client, QueryFailed, Refused, encryption_for
+from trio_pool.conform.lanes import explore, more_lanes
 from trio_pool.conform.report import Report, as_json, as_table
 from trio_pool.conform.scripts.catalogue import SCRIPTS
 from trio_pool.proof import Door
@@ -48,11 +48,6 @@ class Options:
 
 def run(options: Options) -> int:
     """Try it and print what came out; returns the exit status."""
-    if not options.recorded and importlib.util.find_spec("hypothesis") is None:
-        return _failed(
-            "random scripts need Hypothesis\n"
-            "  pip install 'trio-pool[conform]', or play recorded scripts alone with --recorded"
-        )
     try:
         report = trio.run(_run, options)
     except (ConfigError, *_EXPECTED) as error:
@@ -98,9 +93,6 @@ async def _play(campaign: Campaign, level: Level, options: Options) -> None:
         await campaign.play_recorded(scripts, mode, until)
     if options.recorded:
         return
-    # Why here: Hypothesis is an extra.
-    from trio_pool.conform.lanes import explore, more_lanes
-
     examples = level.examples if options.examples is None else options.examples
     lanes = level.lanes if options.lanes is None else options.lanes
     known: set[str] = set()

@@ -1,4 +1,4 @@
-"""Random scripts: Hypothesis makes and shrinks them, in a thread; Trio plays them.
+"""Random scripts, and the smallest that shows the same for each that differs.
 
 Once a difference is known, others of its kind are passed over, so that a run finds one small
 script for each kind.
@@ -6,98 +6,69 @@ script for each kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
 from typing import Final
 
 import attrs
-import trio
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-from hypothesis.errors import Flaky
 
 from trio_pool.conform.campaign import CLIENTS_MAX, ROTATION, Campaign
 from trio_pool.conform.compare import Difference
-from trio_pool.conform.random_world import random_scripts
+from trio_pool.conform.random_world import random_script
 from trio_pool.conform.script import Script
+from trio_pool.conform.shrinking import smaller
 
 KINDS_MAX: Final = 12
+# Limit: what a pooler did once and not again is a finding, too, but cannot be made smaller.
+_ATTEMPTS_MAX: Final = 100
 _MODES: Final = (ROTATION, ROTATION, "both", "trickle", "noise")
-
-
-class _Found(Exception):
-    """Raised for Hypothesis, which then looks for a smaller one."""
 
 
 @attrs.define(eq=False)
 class Exploration:
-    """Rounds of random scripts, until all are played or too many kinds are known."""
+    """Random scripts until all are played, or too many kinds of differences are known."""
 
     campaign: Campaign
     examples: int
     # Kinds of differences that are reported already, shared by all lanes.
     _known: set[str]
-    _smallest: Difference | None = attrs.field(init=False, default=None)
-    _left: int = attrs.field(init=False, default=0)
 
-    async def explore(self, number: int) -> None:
-        """Play `examples` random scripts, beginning from this seed."""
-        await trio.to_thread.run_sync(self._explore, number)
-
-    def _explore(self, number: int) -> None:
-        self._left = self.examples
-        while self._left > 0 and not self._over:
-            self._smallest = None
-            try:
-                seed(number)(self._round())()
-            except (_Found, Flaky):
-                # Why both: what a pooler did once and not again is a finding, too.
-                self._keep()
-            number += 1
+    async def explore(self, seed: int) -> None:
+        """Play `examples` random scripts, which this seed determines."""
+        choices = random.Random(seed)
+        clients = max(1, min(CLIENTS_MAX, self.campaign.backends // 2))
+        for _ in range(self.examples):
+            if self._over:
+                return
+            script = random_script(choices, choices.randint(1, clients))
+            found = await self._compare(script, choices.choice(_MODES))
+            if found is not None and found.kind not in self._known:
+                self._known.add(found.kind)
+                self.campaign.report.differences.append(await self._smallest(found))
 
     @property
     def _over(self) -> bool:
-        over = trio.from_thread.run_sync(lambda: self.campaign.out_of_time)
-        return over or len(self._known) >= KINDS_MAX
+        return self.campaign.out_of_time or len(self._known) >= KINDS_MAX
 
-    def _keep(self) -> None:
-        found = self._smallest
-        if found is not None:
-            self._known.add(found.kind)
-            self.campaign.report.differences.append(found)
+    async def _smallest(self, found: Difference) -> Difference:
+        """The same kind of difference in as small a script as can be found."""
+        attempts = iter(range(_ATTEMPTS_MAX))
+        while True:
+            for script in smaller(found.script):
+                if self.campaign.out_of_time or next(attempts, None) is None:
+                    return found
+                less = await self._compare(script, found.mode)
+                if less is not None and less.kind == found.kind:
+                    found = less
+                    break
+            else:
+                return found
 
-    def _round(self) -> Callable[[], None]:
-        clients = max(1, min(CLIENTS_MAX, self.campaign.backends // 2))
-        counts = st.integers(1, clients)
-
-        @settings(
-            max_examples=self._left,
-            deadline=None,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(counts.flatmap(random_scripts), st.sampled_from(_MODES))
-        def test(script: Script, mode: str) -> None:
-            self._try(attrs.evolve(script, at_once=clients_of(script)), mode)
-
-        return test
-
-    def _try(self, script: Script, mode: str) -> None:
-        if self._over:
-            return
-        self._left -= 1
-        difference = trio.from_thread.run(self.campaign.compare, script, mode)
-        trio.from_thread.run_sync(self._count)
-        if difference is None or difference.kind in self._known:
-            return
-        if self._smallest is not None and difference.kind != self._smallest.kind:
-            return
-        self._smallest = difference
-        raise _Found(difference.kind)
-
-    def _count(self) -> None:
+    async def _compare(self, script: Script, mode: str) -> Difference | None:
+        script = attrs.evolve(script, at_once=clients_of(script))
+        found = await self.campaign.compare(script, mode)
         played = self.campaign.report.played
         played["random"] = played.get("random", 0) + 1
+        return found
 
 
 def clients_of(script: Script) -> int:

@@ -51,7 +51,7 @@ async def seen(script: Script, connect: Connect, admin: Client, adversary: Adver
     """Play in a database made anew; what everyone saw, and what the tables hold then."""
     await make_anew(admin)
     trace = await play(script, connect, admin, adversary)
-    return Seen(trace, await contents(admin))
+    return Seen(trace, (await contents(admin)).rows)
 
 
 async def play(

@@ -1,16 +1,16 @@
-"""Strategies for conversations in the model's language.
+"""Random conversations in the language that a model of PostgreSQL understands, too.
 
 Few names and few texts, so that they collide. A script is a sequence of segments, each ending in
-Sync or a simple Query, so that it is known when its answer is complete.
+Sync or a simple Query, so that it is known when its answer is complete. Who chooses is given from
+outside: `random.Random`, or a property-based test that wants to make a failure smaller.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import attrs
-from hypothesis import strategies as st
 
 from trio_pool.conform.words import (
     FLUSH,
@@ -60,6 +60,24 @@ ALL_TEXTS: Final = (*SELECTS, *REFUSED, *CONTROL, *ABOUT_STATEMENTS, *SETTINGS, 
 INDIRECT_NAME: Final = "t"
 INDIRECT_TEXTS: Final = (*CONTROL, *ABOUT_STATEMENTS)
 NAMED_TEXTS: Final = (*SELECTS, *REFUSED, *SETTINGS, *DISCARDS)
+PARAMETERS: Final = ((), (), ("x",))
+
+_SEGMENT_MESSAGES_MAX: Final = 6
+
+T = TypeVar("T")
+
+
+class Choices(Protocol):
+    """Who decides. `random.Random` does."""
+
+    def choice(self, seq: Sequence[T], /) -> T:
+        """One of these."""
+
+    def randint(self, a: int, b: int, /) -> int:
+        """A number from `a` to `b`, both included."""
+
+
+Make = Callable[[Choices], bytes]
 
 
 @attrs.frozen
@@ -70,57 +88,127 @@ class Segment:
     data: bytes
 
 
-texts = st.sampled_from(ALL_TEXTS)
-names = st.sampled_from(NAMES)
-portals = st.sampled_from(PORTALS)
-parameters = st.sampled_from([(), (), ("x",)])
-
-
-def _use(name: str, values: tuple[str, ...], rows: int) -> bytes:
-    return bind(name, *values) + execute(rows)
-
-
-messages: Final = st.one_of(
-    st.builds(parse, names, st.sampled_from(NAMED_TEXTS)),
-    st.builds(parse, st.just(INDIRECT_NAME), st.sampled_from(INDIRECT_TEXTS)),
-    st.builds(_use, st.just(INDIRECT_NAME), st.just(()), st.just(0)),
-    st.builds(close, st.just(INDIRECT_NAME)),
-    st.builds(parse, names, st.sampled_from(SELECTS)),
-    st.builds(_use, names, parameters, st.sampled_from([0, 0, 0, 1, 2])),
-    st.builds(lambda name, portal: bind(name, portal=portal), names, portals),
-    st.builds(execute, st.sampled_from([0, 1, 2]), portals),
-    st.builds(describe, names),
-    st.builds(describe_portal, portals),
-    st.builds(close, names),
-    st.builds(close_portal, portals),
-    st.builds(lambda text: parse("", text) + bind("") + execute(), texts),
-    st.just(FLUSH),
-)
-
-
-def _joined(parts: Sequence[bytes], end: bytes) -> bytes:
-    return b"".join(parts) + end
-
-
-queries: Final = st.builds(
-    lambda parts: query("; ".join(parts)), st.lists(texts, min_size=1, max_size=3)
-)
-extended: Final = st.builds(
-    _joined, st.lists(messages, min_size=1, max_size=6), st.sampled_from([SYNC, SYNC, SYNC + SYNC])
-)
-pipelined: Final = st.builds(_joined, st.lists(extended, min_size=1, max_size=3), st.just(b""))
-unsynced_then_query: Final = st.builds(
-    lambda parts, text: b"".join(parts) + query(text) + SYNC,
-    st.lists(messages, min_size=1, max_size=3),
-    texts,
-)
-segment_data: Final = st.one_of(extended, extended, queries, pipelined, unsynced_then_query)
-
-
-def scripts(clients: int = 1, length: int = 8) -> st.SearchStrategy[list[Segment]]:
+def script(choices: Choices, clients: int = 1, length: int = 8) -> list[Segment]:
     """Segments of several clients, in the order in which they are said."""
-    segments = st.builds(Segment, st.integers(0, clients - 1), segment_data)
-    return st.lists(segments, min_size=1, max_size=length)
+    count = choices.randint(1, length)
+    return [Segment(choices.randint(0, clients - 1), segment_data(choices)) for _ in range(count)]
+
+
+def segment_data(choices: Choices) -> bytes:
+    """What one client says at once."""
+    return choices.choice(_SEGMENTS)(choices)
+
+
+def several(choices: Choices, most: int, make: Make) -> bytes:
+    """One to `most` of these."""
+    return b"".join(make(choices) for _ in range(choices.randint(1, most)))
+
+
+def message(choices: Choices) -> bytes:
+    """One message of the extended protocol, or a few that are mostly said together."""
+    return choices.choice(_MESSAGES)(choices)
+
+
+def texts_of_a_query(choices: Choices, texts: Sequence[str]) -> bytes:
+    """A simple Query with one to three of these texts."""
+    count = choices.randint(1, 3)
+    return query("; ".join(choices.choice(texts) for _ in range(count)))
+
+
+def extended(choices: Choices) -> bytes:
+    """One segment of the extended protocol."""
+    end = choices.choice((SYNC, SYNC, SYNC + SYNC))
+    return several(choices, _SEGMENT_MESSAGES_MAX, message) + end
+
+
+def _pipelined(choices: Choices) -> bytes:
+    return several(choices, 3, extended)
+
+
+def _query(choices: Choices) -> bytes:
+    return texts_of_a_query(choices, ALL_TEXTS)
+
+
+def _unsynced_then_query(choices: Choices) -> bytes:
+    return several(choices, 3, message) + query(choices.choice(ALL_TEXTS)) + SYNC
+
+
+_SEGMENTS: Final = (extended, extended, _query, _pipelined, _unsynced_then_query)
+
+
+def _parse(choices: Choices) -> bytes:
+    return parse(choices.choice(NAMES), choices.choice(NAMED_TEXTS))
+
+
+def _parse_select(choices: Choices) -> bytes:
+    return parse(choices.choice(NAMES), choices.choice(SELECTS))
+
+
+def _parse_indirect(choices: Choices) -> bytes:
+    return parse(INDIRECT_NAME, choices.choice(INDIRECT_TEXTS))
+
+
+def _use_indirect(choices: Choices) -> bytes:
+    return bind(INDIRECT_NAME) + execute()
+
+
+def _close_indirect(choices: Choices) -> bytes:
+    return close(INDIRECT_NAME)
+
+
+def _use(choices: Choices) -> bytes:
+    rows = choices.choice((0, 0, 0, 1, 2))
+    return bind(choices.choice(NAMES), *choices.choice(PARAMETERS)) + execute(rows)
+
+
+def _bind(choices: Choices) -> bytes:
+    return bind(choices.choice(NAMES), portal=choices.choice(PORTALS))
+
+
+def _execute(choices: Choices) -> bytes:
+    return execute(choices.choice((0, 1, 2)), choices.choice(PORTALS))
+
+
+def _describe(choices: Choices) -> bytes:
+    return describe(choices.choice(NAMES))
+
+
+def _describe_portal(choices: Choices) -> bytes:
+    return describe_portal(choices.choice(PORTALS))
+
+
+def _close(choices: Choices) -> bytes:
+    return close(choices.choice(NAMES))
+
+
+def _close_portal(choices: Choices) -> bytes:
+    return close_portal(choices.choice(PORTALS))
+
+
+def _once(choices: Choices) -> bytes:
+    return parse("", choices.choice(ALL_TEXTS)) + bind("") + execute()
+
+
+def _flush(choices: Choices) -> bytes:
+    return FLUSH
+
+
+_MESSAGES: Final[tuple[Make, ...]] = (
+    _parse,
+    _parse_indirect,
+    _use_indirect,
+    _close_indirect,
+    _parse_select,
+    _use,
+    _bind,
+    _execute,
+    _describe,
+    _describe_portal,
+    _close,
+    _close_portal,
+    _once,
+    _flush,
+)
 
 
 def chunked(data: bytes, sizes: Sequence[int]) -> list[bytes]:
@@ -133,6 +221,3 @@ def chunked(data: bytes, sizes: Sequence[int]) -> list[bytes]:
         at += size
         turn += 1
     return pieces
-
-
-chunk_sizes: Final = st.lists(st.integers(1, 40), max_size=4)

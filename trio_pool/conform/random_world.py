@@ -1,136 +1,255 @@
 """Random scripts about everything a client can do with tables, settings, cursors and COPY.
 
 They extend `random_scripts`, whose language a model understands, by what only a server does.
-Data is changed by client 0 alone, so that the order of steps is the order of changes.
+Data is changed by client 0 alone, so that the order of steps is the order of changes. Each script
+has a vocabulary of its own, a few of all the texts: what it says then is about the same things.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from hypothesis import strategies as st
+import attrs
 
-from trio_pool.conform.random_scripts import Segment, names, segment_data
-from trio_pool.conform.script import FIND_OUT, Say, Script, Step
-from trio_pool.conform.words import COPY_DONE, SYNC, copy_fail, data, describe, once, parse, query
+from trio_pool.conform.random_scripts import (
+    INDIRECT_NAME,
+    NAMES,
+    Choices,
+    T,
+    extended,
+    segment_data,
+    texts_of_a_query,
+)
+from trio_pool.conform.random_texts import (
+    CHANGES,
+    CONTROL,
+    COPIED_LINES,
+    LOGINS,
+    READS,
+    ROWS_OF_MANY,
+    SETS,
+    WITH_PARAMETERS,
+    Parametrised,
+)
+from trio_pool.conform.script import FIND_OUT, Join, Say, Script, Step
+from trio_pool.conform.words import (
+    COPY_DONE,
+    FLUSH,
+    SYNC,
+    bind,
+    bind_binary,
+    close_portal,
+    copy_fail,
+    data,
+    describe,
+    describe_portal,
+    execute,
+    once,
+    parse,
+    query,
+)
 from trio_pool.conform.words import run as use
 
-READS: Final = (
-    "select id, v from t order by id",
-    "select * from t where id = 1",
-    "select a from u order by a",
-    "select loud(1)",
-    "table other.t",
-    "copy t to stdout",
-    "select current_setting('datestyle'), current_setting('search_path')",
-    "select date '2024-02-01', interval '1 day 02:03'",
-    "select 'a\\nb'",
-    "select count(*) from pg_cursors",
-    "fetch 2 from c",
-    "move 1 in c",
-    "do $$ begin raise notice 'from do'; end $$",
-)
-SETS: Final = (
-    "set search_path = other",
-    "set search_path = public",
-    "set local search_path = other",
-    "set datestyle = 'german'",
-    "set local datestyle = 'SQL, DMY'",
-    "set intervalstyle = 'iso_8601'",
-    "set standard_conforming_strings = off",
-    "set work_mem = '1MB'",
-    "select set_config('search_path', 'other', false)",
-    "reset search_path",
-    "reset all",
-    "show search_path",
-    "show work_mem",
-)
-CONTROL: Final = (
-    "begin",
-    "begin isolation level repeatable read",
-    "commit",
-    "rollback",
-    "commit and chain",
-    "savepoint s",
-    "rollback to s",
-    "release s",
-    "declare c cursor for select id from t order by id",
-    "close c",
-    "close all",
-)
-CHANGES: Final = (
-    "insert into u values (1)",
-    "insert into u values (2)",
-    "insert into late values (1)",
-    "update t set v = v || '!' where id = 2",
-    "delete from u",
-    "truncate u",
-    "alter table t add column extra int default 5",
-    "alter table t drop column if exists extra",
-    "create table made as select 1 as one",
-    "drop table if exists made",
-    "call in_two_steps()",
-    "call in_one_step()",
-)
-_ROWS: Final = ("1\n", "2\n3\n", "bad\n", "")
+_VOCABULARY_MAX: Final = 6
+_LOGIN_IN: Final = 8
+_PORTALS: Final = ("", "p", "q")
 
 
-def _one(name: str, text: str) -> bytes:
+@attrs.frozen
+class Speaker:
+    """Who chooses, and the texts that he may use in this script."""
+
+    choices: Choices
+    texts: Sequence[str]
+    parametrised: Sequence[Parametrised]
+
+    def text(self) -> str:
+        return self.choices.choice(self.texts)
+
+
+def random_script(choices: Choices, clients: int, length: int = 8) -> Script:
+    """A script of up to `clients` clients, each step of which ends at ReadyForQuery."""
+    first = _speaker(choices, (READS, SETS, CONTROL, CHANGES, CHANGES))
+    others = _speaker(choices, (READS, SETS, CONTROL))
+    stories = _stories(first)
+    stories += [_others_step(others, client) for client in range(1, clients)]
+    steps: list[Step] = []
+    if choices.randint(1, _LOGIN_IN) == 1:
+        steps.append(Join(0, choices.choice(LOGINS)))
+    while stories and len(steps) < length:
+        story = choices.choice(stories)
+        steps.append(story.pop(0))
+        if not story:
+            stories.remove(story)
+    return Script("a random script", tuple(steps))
+
+
+def _speaker(choices: Choices, kinds: Sequence[Sequence[str]]) -> Speaker:
+    texts: list[str] = []
+    for kind in some(choices, kinds):
+        texts += some(choices, kind)
+    return Speaker(choices, texts, some(choices, WITH_PARAMETERS))
+
+
+def some(choices: Choices, options: Sequence[T]) -> list[T]:
+    """A few of these, at least one; some are taken twice and weigh more."""
+    return [choices.choice(options) for _ in range(choices.randint(1, _VOCABULARY_MAX))]
+
+
+def _stories(speaker: Speaker) -> list[list[Step]]:
+    """What client 0 does; each story keeps its order, and others come between."""
+    count = speaker.choices.randint(1, 3)
+    return [speaker.choices.choice(_STORIES)(speaker) for _ in range(count)]
+
+
+def _others_step(speaker: Speaker, client: int) -> list[Step]:
+    make: tuple[Make, ...] = (_model, _several, _query, _prepared)
+    count = speaker.choices.randint(1, 3)
+    return [say(speaker.choices.choice(make)(speaker), client) for _ in range(count)]
+
+
+def _anything(speaker: Speaker) -> list[Step]:
+    count = speaker.choices.randint(1, 4)
+    return [say(speaker.choices.choice(_MAKES)(speaker)) for _ in range(count)]
+
+
+def _block(speaker: Speaker) -> list[Step]:
+    """A transaction block, in as many steps as there are things in it."""
+    begin, end = speaker.choices.choice(_BLOCKS)
+    return [say(query(begin)), *_anything(speaker), say(query(end))]
+
+
+def _portal_walk(speaker: Speaker) -> list[Step]:
+    """A portal that is fetched from piece by piece, across Syncs in a block."""
+    choices = speaker.choices
+    portal = choices.choice(_PORTALS)
+    text = choices.choice(ROWS_OF_MANY)
+    opened = parse("", text) + bind("", portal=portal) + execute(choices.randint(1, 2), portal)
+    steps = [say(query("begin")), say(opened + SYNC)]
+    for _ in range(choices.randint(1, 4)):
+        more = choices.choice(
+            (
+                execute(choices.randint(0, 2), portal),
+                describe_portal(portal) + execute(1, portal),
+                execute(1, portal) + FLUSH + execute(1, portal),
+                close_portal(portal),
+                parse("", speaker.text()),
+            )
+        )
+        steps.append(say(more + SYNC))
+    return [*steps, say(query(choices.choice(("commit", "rollback"))))]
+
+
+def _one_text_again_and_again(speaker: Speaker) -> list[Step]:
+    """A statement prepared once and used many times, with something else between."""
+    text = speaker.choices.choice(speaker.parametrised)
+    name = speaker.choices.choice(NAMES)
+    steps: list[Step] = [say(_parsed(speaker, name, text) + describe(name) + SYNC)]
+    for _ in range(speaker.choices.randint(1, 4)):
+        steps.append(say(_used(speaker, name, text) + SYNC))
+    return steps
+
+
+def say(said: bytes, client: int = 0) -> Say:
+    """Client `client` says this and waits for every answer."""
+    return Say(client, said, ends(said))
+
+
+def _parsed(speaker: Speaker, name: str, text: Parametrised) -> bytes:
+    return parse(name, text.text, *speaker.choices.choice(text.types))
+
+
+def _used(speaker: Speaker, name: str, text: Parametrised) -> bytes:
+    values = speaker.choices.choice(text.values)
+    rows = speaker.choices.choice((0, 0, 1))
+    if speaker.choices.randint(0, 2) == 0:
+        # Binary results of textual parameters.
+        given = [b"" if value is None else value.encode() for value in values]
+        return bind_binary(name, (0,), *given) + execute(rows)
+    described = describe_portal() if speaker.choices.randint(0, 1) else b""
+    return bind(name, *values) + described + execute(rows)
+
+
+def _parametrised(speaker: Speaker) -> bytes:
+    text = speaker.choices.choice(speaker.parametrised)
+    name = speaker.choices.choice(NAMES)
+    return _parsed(speaker, name, text) + _used(speaker, name, text) + SYNC
+
+
+def _prepared(speaker: Speaker) -> bytes:
+    text = speaker.text()
+    # Why: a statement that executed itself would never end.
+    indirect = text.startswith(("prepare", "execute", "deallocate"))
+    name = INDIRECT_NAME if indirect else speaker.choices.choice(NAMES)
     return parse(name, text) + describe(name) + use(name) + SYNC
 
 
-def _copied(extended: bool, rows: Sequence[str], finish: bool) -> bytes:
-    end = COPY_DONE if finish else copy_fail("no")
-    sent = b"".join(data(row) for row in rows) + end
-    text = "copy u from stdin"
-    return once(text) + sent + SYNC if extended else query(text) + sent
+def _several(speaker: Speaker) -> bytes:
+    count = speaker.choices.randint(1, 3)
+    return b"".join(once(speaker.text()) for _ in range(count)) + SYNC
 
 
-def _segments(texts: st.SearchStrategy[str]) -> st.SearchStrategy[bytes]:
-    lists = st.lists(texts, min_size=1, max_size=3)
-    return st.one_of(
-        st.builds(_one, names, texts),
-        st.builds(lambda several: b"".join(once(text) for text in several) + SYNC, lists),
-        st.builds(lambda several: query("; ".join(several)), lists),
-    )
+def _query(speaker: Speaker) -> bytes:
+    return texts_of_a_query(speaker.choices, speaker.texts)
 
 
-copies: Final = st.builds(
-    _copied, st.booleans(), st.lists(st.sampled_from(_ROWS), max_size=3), st.booleans()
+def _mixed(speaker: Speaker) -> bytes:
+    """A pipeline of both languages, and what no Sync has ended before a Query."""
+    parts = extended(speaker.choices) + _several(speaker)
+    return parts if speaker.choices.randint(0, 1) else parts + once(speaker.text()) + SYNC
+
+
+def _copied(speaker: Speaker) -> bytes:
+    choices = speaker.choices
+    lines = [data(choices.choice(COPIED_LINES)) for _ in range(choices.randint(0, 3))]
+    end = COPY_DONE if choices.randint(0, 1) else copy_fail("no")
+    text = choices.choice(("copy u from stdin", "copy u (a) from stdin (format csv)"))
+    sent = b"".join(lines) + end
+    return once(text) + sent + SYNC if choices.randint(0, 1) else query(text) + sent
+
+
+def _model(speaker: Speaker) -> bytes:
+    return segment_data(speaker.choices)
+
+
+Make = Callable[[Speaker], bytes]
+_MAKES: Final[tuple[Make, ...]] = (
+    _model,
+    _model,
+    _prepared,
+    _several,
+    _query,
+    _query,
+    _parametrised,
+    _mixed,
+    _copied,
 )
-_harmless: Final = st.sampled_from((*READS, *SETS, *CONTROL))
-_any: Final = st.sampled_from((*READS, *SETS, *CONTROL, *CHANGES))
-_others: Final = st.one_of(segment_data, _segments(_harmless))
-_first: Final = st.one_of(segment_data, _segments(_any), _segments(_any), copies)
-
-
-def _step(segment: Segment) -> Step:
-    return Say(segment.client, segment.data, ends(segment.data))
+_STORIES: Final = (_anything, _anything, _block, _portal_walk, _one_text_again_and_again)
+_BLOCKS: Final = (
+    ("begin", "commit"),
+    ("begin", "rollback"),
+    ("begin read only", "commit"),
+    ("begin isolation level serializable", "commit and chain"),
+    ("start transaction isolation level repeatable read", "end"),
+    ("begin; savepoint s", "rollback to s; commit"),
+)
 
 
 def ends(said: bytes) -> str:
     """How many ReadyForQuery a segment brings, as far as its messages tell."""
-    kinds = [chr(kind) for kind in _kinds(said)]
+    kinds = [chr(message[0]) for message in messages_in(said)]
     if "Q" in kinds and len(kinds) > 1 and not {"d", "c", "f"} & set(kinds):
         return FIND_OUT
     return "Z" * max(1, kinds.count("S"))
 
 
-def _kinds(said: bytes) -> list[int]:
-    found: list[int] = []
-    while said:
-        found.append(said[0])
-        said = said[1 + int.from_bytes(said[1:5], "big") :]
+def messages_in(said: bytes) -> list[bytes]:
+    """The frontend messages that a client's bytes are."""
+    found: list[bytes] = []
+    at = 0
+    while at < len(said):
+        stop = at + 1 + int.from_bytes(said[at + 1 : at + 5], "big")
+        found.append(said[at:stop])
+        at = stop
     return found
-
-
-def _named(steps: Sequence[Segment]) -> Script:
-    return Script("a random script", tuple(_step(segment) for segment in steps))
-
-
-def random_scripts(clients: int, length: int = 8) -> st.SearchStrategy[Script]:
-    """Scripts of up to `clients` clients, each step of which ends at ReadyForQuery."""
-    first = st.builds(Segment, st.just(0), _first)
-    others = st.builds(Segment, st.integers(1, clients - 1), _others) if clients > 1 else first
-    return st.lists(st.one_of(first, first, others), min_size=1, max_size=length).map(_named)

@@ -72,7 +72,17 @@ def _row_description(body: bytes) -> list[object]:
     for _ in range(count):
         end = body.index(0, at)
         table, number, oid, size, modifier, code = struct.unpack_from("!ihihih", body, end + 1)
-        columns.append((body[at:end].decode(), bool(table), number, oid, size, modifier, code))
+        columns.append(
+            (
+                body[at:end].decode("utf-8", "replace"),
+                bool(table),
+                number,
+                oid,
+                size,
+                modifier,
+                code,
+            )
+        )
         at = end + 19
     return columns
 

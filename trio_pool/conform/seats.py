@@ -25,11 +25,17 @@ class Seats:
 
     door: Door
     _free: list[Client] = attrs.field(init=False, factory=list)
+    # Those who are like new after DISCARD ALL: their logins said nothing.
+    _plain: set[Client] = attrs.field(init=False, factory=set)
 
     async def take(self, parameters: dict[str, str], chunk: int) -> Client:
         """A client like a new one; one with startup parameters is new. Raises Refused."""
-        if parameters or not self._free:
+        if parameters:
             return await Client.open(self.door, parameters, chunk)
+        if not self._free:
+            client = await Client.open(self.door, chunk=chunk)
+            self._plain.add(client)
+            return client
         client = self._free.pop()
         client.chunk = chunk
         return client
@@ -37,9 +43,10 @@ class Seats:
     async def give_back(self, client: Client) -> list[Reply]:
         """Make it like new, or send it home; returns what it was told."""
         replies = await client.ask(_RENEW, "ZZ")
-        if letters(replies) in _RENEWED:
+        if client in self._plain and letters(replies) in _RENEWED:
             self._free.append(client)
         else:
+            self._plain.discard(client)
             client.close()
         return replies
 

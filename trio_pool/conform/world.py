@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import attrs
 import trio
 
 from trio_pool.conform.client import Client
@@ -16,14 +17,21 @@ from trio_pool.conform.script import Say, Script
 
 MARK: Final = "trio-pool conform: dropped and made anew at every run"
 
-TABLES: Final = """
+TABLES: Final = {
+    "t": """
 create table t (id int primary key, v text);
 insert into t values (1, 'one'), (2, 'two'), (3, 'three');
-create table u (a int primary key);
-create table late (a int primary key deferrable initially deferred);
-"""
+""",
+    "u": "create table u (a int primary key);",
+    "late": "create table late (a int primary key deferrable initially deferred);",
+    "other.t": """
+create table other.t (id int primary key, v int);
+insert into other.t values (10, 100);
+""",
+}
 FIXTURES: Final = f"""
-{TABLES}
+create schema other;
+{"".join(TABLES.values())}
 create domain positive as int check (value > 0);
 create type mood as enum ('sad', 'ok', 'happy');
 create function loud(a int) returns int language plpgsql
@@ -32,9 +40,6 @@ create function noon(a int) returns text language sql as $$ select 'int' $$;
 create procedure in_two_steps() language plpgsql
     as $$ begin insert into u values (100); commit; insert into u values (101); end $$;
 create procedure in_one_step() language plpgsql as $$ begin insert into u values (200); end $$;
-create schema other;
-create table other.t (id int primary key, v int);
-insert into other.t values (10, 100);
 """
 
 _CLEAR: Final = """
@@ -53,8 +58,13 @@ _RELATIONS = (
 )
 _PREPARED = "select gid from pg_prepared_xacts where database = current_database()"
 _TABLES = (
-    "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = relnamespace"
+    "select c.oid::regclass::text, c.oid, relfilenode, relnatts"
+    " from pg_class c join pg_namespace n on n.oid = relnamespace"
     " where relkind = 'r' and nspname in ('public', 'other') order by 1"
+)
+_LOOK = (
+    "select '{table}', string_agg(x::text, ' ' order by x::text),"
+    " string_agg(x.ctid::text || x.xmin, ' ' order by x.ctid) from {table} x"
 )
 # Why not our own: that is the connection which asks.
 _OTHERS = (
@@ -94,7 +104,7 @@ async def take_over(admin: Client) -> None:
     name = '"' + admin.door.database.replace('"', '""') + '"'
     await admin.rows(f"comment on database {name} is '{MARK}'")
     # Two clients that want one lock are told so, in the same words on both sides.
-    await admin.rows(f"alter database {name} set lock_timeout = '1s'")
+    await admin.rows(f"alter database {name} set lock_timeout = '250ms'")
 
 
 def changes(script: Script) -> bool:
@@ -109,19 +119,38 @@ async def make_anew(admin: Client) -> None:
     await admin.rows(_CLEAR + FIXTURES)
 
 
-async def restore_tables(admin: Client) -> None:
+@attrs.frozen
+class Contents:
+    """What is in the tables that a script can have changed.
+
+    `rows` has all rows of each as text. The version of a table is equal only if nobody has changed
+    it or a row of it in between, not even to the same.
+    """
+
+    rows: dict[str, str | None]
+    versions: dict[str, object]
+
+
+async def contents(admin: Client) -> Contents:
+    """Look at all tables."""
+    found = await admin.rows(_TABLES)
+    if not found:
+        return Contents({}, {})
+    looks = await admin.rows(" union all ".join(_LOOK.format(table=row[0]) for row in found))
+    made = {row[0]: row for row in found}
+    return Contents(
+        {str(table): rows for table, rows, _ in looks},
+        {str(table): (made[table], version) for table, _, version in looks},
+    )
+
+
+async def restore_tables(admin: Client, now: Contents, as_made: Contents) -> None:
     """Forget what random scripts have left, which change nothing but tables."""
-    await admin.rows("drop table if exists t, u, late, made cascade;" + TABLES)
-
-
-async def contents(admin: Client) -> dict[str, str | None]:
-    """All rows of all tables that a script can have changed, as text, by table."""
-    found: dict[str, str | None] = {}
-    for (table,) in await admin.rows(_TABLES):
-        sql = f"select string_agg(x::text, ' ' order by x::text) from {table} x"
-        ((rows,),) = await admin.rows(sql)
-        found[str(table)] = rows
-    return found
+    names = {*now.versions, *as_made.versions}
+    changed = [name for name in names if now.versions.get(name) != as_made.versions.get(name)]
+    if changed:
+        anew = "".join(TABLES.get(name, "") for name in changed)
+        await admin.rows(f"drop table if exists {', '.join(changed)} cascade; {anew}")
 
 
 async def end_all_others(admin: Client) -> None:

@@ -42,7 +42,8 @@ class Statement:
     `parameters` are the types the server settled on (they must not change on replay), `shape`
     the row description the client may rely on; both None until the server has told.
     `command` is set for statements about statements (PREPARE, EXECUTE, DEALLOCATE), whose text
-    must be written anew for each backend; those are never shared.
+    must be written anew for each backend; those are never shared. `executes` is what an EXECUTE
+    named when it was prepared, None if there was nothing of that name.
     """
 
     __slots__ = (
@@ -51,6 +52,7 @@ class Statement:
         "parameters",
         "shape",
         "command",
+        "executes",
         "plain",
         "sets",
         "drops_all",
@@ -58,6 +60,7 @@ class Statement:
         "calls",
         "customs",
         "private",
+        "refused",
     )
 
     def __init__(
@@ -74,6 +77,7 @@ class Statement:
         self.parameters = parameters
         self.shape = shape
         self.command = command
+        self.executes: Statement | None = None
         # It certainly leaves nothing behind: then all of the following is False or empty.
         self.plain = False
         # It may change settings.
@@ -88,6 +92,8 @@ class Statement:
         self.customs: Local = NOTHING_LOCAL
         # Settings that could change its meaning are not known yet: it is nobody else's.
         self.private = private
+        # It was not prepared after all: no name may go back to it.
+        self.refused = False
 
     @property
     def text(self) -> bytes:
@@ -175,6 +181,12 @@ class BackendStatements:
         """`parse`, which is on its way, prepares `statement` under `server_name`."""
         self.names[statement] = server_name
         self.unsettled[statement] = parse
+
+    def settled(self, statement: Statement) -> None:
+        """A Parse of `statement` was answered, after which another may have been sent."""
+        parse = self.unsettled.get(statement)
+        if parse is not None and not parse.open:
+            del self.unsettled[statement]
 
     def in_doubt(self, statement: Statement, segment: int) -> Owed | None:
         """The unanswered Parse of `statement` in an earlier segment than `segment`, if any.

@@ -150,6 +150,7 @@ class ModelServer:
             raise Refused("25P02", ABORTED)
         if kind == _STATEMENT:
             self._said.append(backend.parameter_description(prepared.types))
+            self.session.check_executed_exists(prepared)
         if prepared.columns:
             self._said.append(_row_description(prepared.columns, prepared.oid))
         else:

@@ -133,6 +133,12 @@ class Session:
         columns, oid = self._shape(command)
         return attrs.evolve(prepared, columns=columns, oid=oid)
 
+    def check_executed_exists(self, prepared: Prepared) -> None:
+        """The rows of an EXECUTE that had any are looked up again, and its statement with them."""
+        command = prepared.command
+        if prepared.columns and command is not None and command.kind == Kind.EXECUTE:
+            self.statement(command.name)
+
     def _shape(self, command: Command | None) -> tuple[tuple[str, ...], int]:
         """EXECUTE has the shape of its statement, if there is one when it is prepared."""
         if command is None:

@@ -150,7 +150,7 @@ MUTATIONS: Final = (
     Mutation(
         "room is made on the backend without closing anything there",
         _NAMING,
-        "        _close(relay, backend, surplus[0], surplus[1])\n",
+        "        close_copy(relay, backend, surplus[0], surplus[1])\n",
         "",
         ("tests/shell/test_statement_limits.py",),
     ),

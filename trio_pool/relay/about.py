@@ -322,11 +322,11 @@ def undo_deed(relay: Relay, backend: BackendState, deed: Deed) -> None:
     if deed.prepares:
         if relay.client.names.get(deed.name) is deed.statement:
             relay.client.take(deed.name)
-            if deed.before is not None:
+            if deed.before is not None and not deed.before.refused:
                 relay.client.put(deed.name, deed.before)
         backend.statements.drop(deed.statement)
         return
-    if deed.name not in relay.client.names:
+    if deed.name not in relay.client.names and not deed.statement.refused:
         relay.client.put(deed.name, deed.statement)
     leave_stand_in(backend, deed)
     if not deed.stand_in:
@@ -368,4 +368,5 @@ def ask_about_prepared(relay: Relay, backend: BackendState) -> None:
 def ask_about(relay: Relay, backend: BackendState, deed: Deed) -> Owed:
     """Send a Describe of what PREPARE made; the caller puts its entry into the ledger."""
     relay.to_server.append(frontend.describe_statement(deed.server_name))
-    return Owed(FrontendTag.DESCRIBE, DROP, Description(relay, backend, deed.name, deed.statement))
+    effect = Description(relay, backend, deed.name, deed.statement, deed.server_name)
+    return Owed(FrontendTag.DESCRIBE, DROP, effect)

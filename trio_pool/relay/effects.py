@@ -49,9 +49,10 @@ class NamedParse(Effect):
         self.statement = statement
 
     def settled(self) -> None:
-        self.backend.statements.unsettled.pop(self.statement, None)
+        self.backend.statements.settled(self.statement)
 
     def failed(self) -> None:
+        self.statement.refused = True
         if self.relay.client.names.get(self.name) is self.statement:
             self.relay.client.take(self.name)
         self.backend.statements.drop(self.statement)
@@ -186,7 +187,7 @@ class Replay(Effect):
         self.for_query = for_query
 
     def settled(self) -> None:
-        self.backend.statements.unsettled.pop(self.statement, None)
+        self.backend.statements.settled(self.statement)
 
     def failed(self) -> None:
         self.skipped()
@@ -214,10 +215,15 @@ class Description(Effect):
     replay it verifies that the rows still look as the client was shown.
     """
 
-    __slots__ = ("relay", "backend", "name", "statement", "parameters", "alone")
+    __slots__ = ("relay", "backend", "name", "statement", "server_name", "parameters", "alone")
 
     def __init__(
-        self, relay: Relay, backend: BackendState, name: bytes | None, statement: Statement
+        self,
+        relay: Relay,
+        backend: BackendState,
+        name: bytes | None,
+        statement: Statement,
+        server_name: bytes,
     ):
         # In a segment of our own: whether it fails is nobody's business.
         self.alone = False
@@ -226,6 +232,8 @@ class Description(Effect):
         # The client's name when it has just prepared; None for a replay.
         self.name = name
         self.statement = statement
+        # What is described: the statement may have got another copy here in the meantime.
+        self.server_name = server_name
         self.parameters = b""
 
     def heard(self, tag: int, body: bytes) -> None:
@@ -261,15 +269,18 @@ class Description(Effect):
         self._move(statement, self.relay.pool.shared(now))
 
     def _move(self, statement: Statement, shared: Statement) -> None:
-        """This backend's name for `statement` is from now on its name for `shared`."""
-        names = self.backend.statements.names
-        name = names.pop(statement, None)
-        if name is None:
+        """What was described is from now on this backend's copy of `shared`."""
+        statements = self.backend.statements
+        names = statements.names
+        if names.get(statement) != self.server_name:
             return
+        del names[statement]
         older = names.pop(shared, None)
-        names[shared] = name
+        names[shared] = self.server_name
         if older is not None:
             self.backend.doomed.append(older)
+            # Hazard: it may have been on its way, and nobody may wait for it any more.
+            statements.unsettled.pop(shared, None)
 
 
 class UnnamedDescription(Effect):

@@ -7,8 +7,9 @@ command does to the books happens with Execute, tentatively as with any other me
 
 from __future__ import annotations
 
-from protocol.pipeline import DROP, RELAY, Effect, Owed
+from protocol.pipeline import DROP, HIDDEN, RELAY, Effect, Owed
 from protocol.sql.command import CommandKind
+from protocol.sql.rewrite import rewrite
 from protocol.tags import FrontendTag
 from trio_pool.relay.about import (
     Deed,
@@ -25,12 +26,13 @@ from trio_pool.relay.about import (
 from trio_pool.relay.effects import STALE_PLAN, NamedParse, Replay, UnnamedChange
 from trio_pool.relay.hints import code_in
 from trio_pool.relay.naming import (
+    close_copy,
     in_doubt,
     make_room,
+    may_have_failed,
     own_unnamed,
     parse_frame,
     replay_unnamed,
-    transaction_failed,
     wait,
 )
 from trio_pool.relay.pins import pins_of
@@ -55,7 +57,7 @@ class Execution(Effect):
 
     def settled(self) -> None:
         if self.deed is not None:
-            self.backend.statements.unsettled.pop(self.deed.statement, None)
+            self.backend.statements.settled(self.deed.statement)
 
     def failed(self) -> None:
         self.skipped()
@@ -106,9 +108,12 @@ def parse_indirect(
         return False
     relay.run = stop
     tail = _tail(statement, plan)
+    command = statement.command
     if not plan.replacements:
         # The server settles at Parse what EXECUTE returns; of an unknown name, nothing.
         statement.shape = NO_ROWS
+    elif command is not None and command.kind is CommandKind.EXECUTE and command.name is not None:
+        statement.executes = relay.client.names.get(command.name)
     if name:
         backend.pipeline.owe(_parse_under_name(relay, backend, statement, name, tail))
     else:
@@ -169,7 +174,9 @@ def bind_indirect(
     relay: Relay, backend: BackendState, statement: Statement, name: bytes, describing: bool
 ) -> bytes | None:
     """The server name of a statement about statements, its text right for this moment."""
-    empty = describing and _describes_nothing(statement) and transaction_failed(backend)
+    if describing and _executes_what_is_gone(relay, statement):
+        return _describe_what_is_gone(relay, backend, statement, name)
+    empty = describing and _describes_nothing(statement) and may_have_failed(backend)
     plan = _plan(relay, backend, statement)
     if plan is None or in_doubt(relay, backend, statement):
         return None
@@ -216,6 +223,42 @@ def _describes_nothing(statement: Statement) -> bool:
     return statement.shape == NO_ROWS or (
         command is not None and command.kind is not CommandKind.EXECUTE
     )
+
+
+def _executes_what_is_gone(relay: Relay, statement: Statement) -> bool:
+    """Whether it is an EXECUTE that had rows when it was prepared, of a name that is no more."""
+    executed, command = statement.executes, statement.command
+    if executed is None or executed.command is not None or executed.shape == NO_ROWS:
+        return False
+    assert command is not None and command.name is not None
+    return command.name not in relay.client.names
+
+
+def _describe_what_is_gone(
+    relay: Relay, backend: BackendState, statement: Statement, name: bytes
+) -> bytes:
+    """The server tells the parameters of such a statement, then what it misses.
+
+    For that it must have prepared it while what it executes was there, which it refuses in a
+    failed transaction, as it does to describe what has rows.
+    """
+    executed, command = statement.executes, statement.command
+    assert executed is not None and command is not None and command.name is not None
+    make_room(relay, backend)
+    # Why this name: its absence is wanted, and not to be mended (relay.healing).
+    gone, server_name = relay.pool.missing, relay.pool.new_name()
+    relay.aliases[gone], relay.aliases[server_name] = command.name, name
+    text = rewrite(statement.text, [(command.name_start, command.name_stop, gone)])
+    types = statement.tail[statement.tail.find(b"\0") :]
+    relay.to_server += [
+        parse_frame(gone, executed.replay_tail),
+        parse_frame(server_name, text + types),
+    ]
+    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+    close_copy(relay, backend, None, gone)
+    backend.doomed.append(server_name)
+    return server_name
 
 
 def execute_indirect(relay: Relay, backend: BackendState, plan: Plan) -> None:

@@ -31,19 +31,20 @@ def parse_frame(name: bytes, tail: bytes) -> bytes:
 def make_room(relay: Relay, backend: BackendState) -> None:
     """Close what the backend holds beyond its bound, before one more is prepared."""
     for server_name in backend.doomed:
-        _close(relay, backend, None, server_name)
+        close_copy(relay, backend, None, server_name)
     backend.doomed.clear()
     surplus = backend.statements.surplus(relay.in_use)
     while surplus is not None:
         backend.statements.drop(surplus[0])
-        _close(relay, backend, surplus[0], surplus[1])
+        close_copy(relay, backend, surplus[0], surplus[1])
         relay.counters.evictions += 1
         surplus = backend.statements.surplus(relay.in_use)
 
 
-def _close(
+def close_copy(
     relay: Relay, backend: BackendState, statement: Statement | None, server_name: bytes
 ) -> None:
+    """Close what this backend has under a name; if that is skipped, on the next occasion."""
     relay.to_server.append(frontend.close_statement(server_name))
     effect = Evicted(backend, statement, server_name)
     backend.pipeline.owe(Owed(FrontendTag.CLOSE, DROP, effect))
@@ -76,7 +77,9 @@ def replay(
     backend.statements.add(statement, server_name, entry)
     must_wait = for_query
     if statement.shape is not None and statement.shape != NO_ROWS:
-        entry = Owed(FrontendTag.DESCRIBE, DROP, Description(relay, backend, None, statement))
+        entry = Owed(
+            FrontendTag.DESCRIBE, DROP, Description(relay, backend, None, statement, server_name)
+        )
         relay.to_server.append(frontend.describe_statement(server_name))
         backend.pipeline.owe(entry)
         must_wait = True
@@ -130,16 +133,22 @@ def transaction_failed(backend: BackendState) -> bool:
     )
 
 
+def may_have_failed(backend: BackendState) -> bool:
+    """Whether the transaction has failed, as far as is known, or may have by now."""
+    pipeline = backend.pipeline
+    return pipeline.status == TransactionStatus.FAILED or not pipeline.status_known()
+
+
 def _stands_in(backend: BackendState, statement: Statement, describing: bool) -> bool:
     """Whether an empty statement with the same parameters is answered like this one.
 
-    In a failed transaction nothing that returns rows can be prepared, nor be run; and what returns
-    none can be described.
+    In a failed transaction nothing that returns rows can be prepared, nor be run. What returns
+    none is described alike wherever it is, and in a failed transaction, too.
     """
     shape = statement.shape
     if shape is None or (shape == NO_ROWS) is not describing:
         return False
-    return transaction_failed(backend)
+    return may_have_failed(backend) if describing else transaction_failed(backend)
 
 
 def stand_in(relay: Relay, backend: BackendState, parameters: bytes = b"\0\0") -> bytes:
@@ -177,7 +186,7 @@ def ensure_unnamed(relay: Relay, backend: BackendState, describing: bool) -> boo
     replay_unnamed(relay, backend, statement, statement.replay_tail)
     if statement.shape is None or statement.shape == NO_ROWS:
         return True
-    entry = Owed(FrontendTag.DESCRIBE, DROP, Description(relay, backend, None, statement))
+    entry = Owed(FrontendTag.DESCRIBE, DROP, Description(relay, backend, None, statement, b""))
     relay.to_server.append(frontend.describe_statement(b""))
     backend.pipeline.owe(entry)
     wait(relay, entry)

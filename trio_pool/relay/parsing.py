@@ -159,7 +159,7 @@ def _describe(
     relay: Relay, backend: BackendState, server_name: bytes, name: bytes, statement: Statement
 ) -> None:
     relay.to_server.append(frontend.describe_statement(server_name))
-    effect = Description(relay, backend, name, statement)
+    effect = Description(relay, backend, name, statement, server_name)
     backend.pipeline.owe(Owed(FrontendTag.DESCRIBE, DROP, effect))
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from trio_pool.conform.script import Say, ask, other, script
-from trio_pool.conform.words import SYNC, bind, close, describe, execute, once, parse, run
+from trio_pool.conform.words import (
+    SYNC,
+    bind,
+    close,
+    describe,
+    describe_portal,
+    execute,
+    once,
+    parse,
+    run,
+)
 
 SCRIPTS: Final = (
     script(
@@ -199,5 +209,52 @@ SCRIPTS: Final = (
         ask("prepare s as select 2"),
         ask("execute s"),
         cases=(56,),
+    ),
+    script(
+        "what an EXECUTE executes is closed before it is described",
+        parse("x", "select 1 as one, $1::text as two") + parse("t", "execute x('a')") + SYNC,
+        describe("t") + SYNC,
+        close("x") + SYNC,
+        describe("t") + SYNC,
+        bind("t") + describe_portal() + execute() + SYNC,
+        ask("begin"),
+        describe("t") + SYNC,
+        describe("t") + SYNC,
+        ask("rollback"),
+        parse("x", "select 2 as two") + SYNC,
+        parse("", "execute x") + close("x") + describe("") + SYNC,
+    ),
+    script(
+        "what an EXECUTE executes had no rows and is closed before it is described",
+        parse("x", "set work_mem = '1MB'") + parse("t", "execute x") + SYNC,
+        close("x") + describe("t") + SYNC,
+        describe("t") + SYNC,
+    ),
+    script(
+        "a Parse fails whose name a later segment deallocates through a portal that is gone",
+        Say(
+            0,
+            parse("a", "selec") + parse("", "deallocate a") + bind("") + SYNC + execute() + SYNC,
+            "ZZ",
+        ),
+        parse("t", "execute a") + SYNC,
+        bind("a") + SYNC,
+        cases=(2,),
+    ),
+    script(
+        "a name that is taken is bound anew behind the error and taken again",
+        Say(
+            0,
+            parse("t", "execute b('x')")
+            + parse("b", "select $1::text")
+            + parse("t", "execute a")
+            + bind("t")
+            + SYNC
+            + parse("t", "prepare a as select 1")
+            + SYNC,
+            "ZZ",
+        ),
+        run("t") + SYNC,
+        cases=(31,),
     ),
 )

@@ -37,11 +37,20 @@ async def keep_time(
     pools: MutableMapping[tuple[str, str], Pool],
     sessions: Mapping[int, Session],
     tend_arrivals: Callable[[float], None],
+    stands_still: Callable[[], bool],
 ) -> None:
-    """Round after round, for ever; all of them are looked at anew each time."""
+    """Round after round, for ever; all of them are looked at anew each time.
+
+    While all `stands_still` (SUSPEND) nobody is late; nor is anybody in the round behind that, in
+    which what has come meanwhile is read.
+    """
     idle_looked_at = trio.current_time()
+    stood_still = False
     while True:
         await trio.sleep(ROUND_SECONDS)
+        before, stood_still = stood_still, stands_still()
+        if before or stood_still:
+            continue
         now = trio.current_time()
         for name, pool in list(pools.items()):
             tend(pool, now)

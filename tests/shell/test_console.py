@@ -474,6 +474,26 @@ def test_suspend_holds_everything_still_and_resume_loses_nothing(served: Operate
         later.close()
 
 
+def test_nobody_is_late_for_what_was_held_up_by_suspend(served: Operated) -> None:
+    """What came meanwhile is read first; only then does anybody look at the clock again."""
+    assert served.tell("SET idle_transaction_timeout = 0.3") == "SET idle_transaction_timeout=0.3"
+    address = next(a for a in served.serving.addresses if isinstance(a, tuple))  # type: ignore[union-attr]
+    server = served.postgres
+    with (
+        served.client("pgbouncer", OPERATOR) as console,
+        psycopg.connect(server.url(), autocommit=True) as direct,
+        RawClient(address, user=server.user, password=server.password) as client,
+    ):
+        assert client.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
+        assert console.execute("SUSPEND").statusmessage == "SUSPEND"
+        client.send(frontend.query(b"select 'in time'"))
+        # Longer than the timeout, and some rounds of the janitor.
+        direct.execute("select pg_sleep(1)")
+
+        assert console.execute("RESUME").statusmessage == "RESUME"
+        assert ("D", b"in time") in client.receive()
+
+
 def test_all_goes_on_when_the_last_console_leaves_in_suspension(served: Operated) -> None:
     with served.client() as client:
         assert served.tell("SUSPEND") == "SUSPEND"

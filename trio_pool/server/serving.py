@@ -96,7 +96,13 @@ async def _serve(
     try:
         nursery.start_soon(server.suspension.turn)
         nursery.start_soon(keep_books, server)
-        nursery.start_soon(keep_time, server.pools, server.sessions, server.clients.tend_arrivals)
+        nursery.start_soon(
+            keep_time,
+            server.pools,
+            server.sessions,
+            server.clients.tend_arrivals,
+            server.suspension.stands_still,
+        )
         if settings.http_listen_addr:
             await _start_http(server, nursery)
         task_status.started(Serving(addresses, server))

@@ -34,7 +34,15 @@ class Suspension:
 
     def end(self) -> None:
         """Let everything move again."""
+        now = trio.current_time()
+        for pool in self._server.pools.values():
+            # What is read next comes now, and not when the janitor last looked.
+            pool.now = now
         self._moving.set()
+
+    def stands_still(self) -> bool:
+        """It has begun, and has not ended."""
+        return not self._moving.is_set()
 
     def nothing_unsent(self) -> bool:
         """Every byte that was received has been sent on."""

@@ -202,4 +202,7 @@ def _arrive(session: Session, listening: Listening) -> None:
     relay.pins = (Pin(LISTEN, listening.said, channels=listening.channels),)
     relay.pins_suspect = True
     tell_if_lost(session, listening)
+    if session.backend is not None:
+        # Only now the client's own time begins.
+        session.active_at = session.backend.again_since = session.pool.now
     session.go_on()

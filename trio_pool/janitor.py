@@ -118,18 +118,21 @@ def _hurry(pool: Pool, errand: Errand, seconds: float) -> None:
 
 def _check(session: Session, backend: Backend, now: float) -> None:
     """Everything that time does to a client that holds a backend; all of it is off by default."""
-    limits = session.pool.limits
+    limits, listening = session.pool.limits, session.relay.listening
+    # On its way to the ear or back it waits for us; nothing of its own has begun.
+    crosses = listening is not None and listening.crossing is not None
     began = max(backend.held_since, backend.again_since)
     if 0 < limits.transaction_timeout <= now - began:
-        if not session.relay.releasable:
+        if not session.relay.releasable and not crosses:
             session.end(TransactionTimeout())
             return
     held = now - session.active_at
     if backend.state.pipeline.owed:
         if 0 < limits.query_timeout <= held:
             session.end(QueryTimeout())
-    elif 0 < limits.idle_transaction_timeout <= held and not session.relay.releasable:
-        session.end(IdleTransactionTimeout())
+    elif 0 < limits.idle_transaction_timeout <= held and not crosses:
+        if not session.relay.releasable:
+            session.end(IdleTransactionTimeout())
 
 
 def dismiss_idle(pools: Iterable[Pool], sessions: Mapping[int, Session], now: float) -> None:

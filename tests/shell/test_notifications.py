@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import psycopg
 import pytest
@@ -397,6 +397,37 @@ def test_who_comes_home_while_there_is_no_ear_is_told_too(pool: StartPool) -> No
         assert is_a_warning(replies)
         assert letters(replies).replace("N ", "") == "T D C Z"
         assert letters(client.ask(query("notify news"))) == "C A Z"
+
+
+@pytest.mark.parametrize(
+    "timeout", ["idle_transaction_timeout", "transaction_timeout", "query_timeout"]
+)
+def test_waiting_for_a_slow_ear_counts_for_no_timeout(
+    timeout: str, pool: StartPool, root: psycopg.Connection
+) -> None:
+    """On the way home the client holds a backend that has nothing to do, and has not begun."""
+    running = pool(default_pool_size=1, **{timeout: 2})
+    with client_of(running) as listener:
+        listener.ask(query("listen news"))
+        leaves(running, listener)
+        wire = ears(running)[0].link.backend.wire
+        running.serving.run(as_task(wire.pause))
+        listener.send(query("select 'home' from pg_sleep(0.3)"))
+        until(lambda: not is_away(running, listener))
+        # Longer than the timeout; and what follows is longer than a round of the janitor.
+        root.execute("select pg_sleep(2.2)")
+        running.serving.run(as_task(wire.resume))
+
+        assert ("D", b"home") in listener.receive()
+
+
+def as_task(call: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """Something for the pool's own thread to do."""
+
+    async def task() -> None:
+        call()
+
+    return task
 
 
 def test_a_replaced_ear_misses_nothing_and_nobody_is_told(pool: StartPool) -> None:

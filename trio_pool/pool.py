@@ -562,10 +562,14 @@ class Pool:
 
     def renew(self) -> None:
         """Replace every backend: those that are idle now, the others when they come back."""
-        for backend in [*self.idle, *self.unchecked]:
-            self.discard(backend)
+        self.close_idle()
         for backend in self.backends:
             backend.state.spoiled = backend.state.spoiled or "it is to be replaced"
+
+    def close_idle(self) -> None:
+        """Close every backend that nobody has."""
+        for backend in [*self.idle, *self.unchecked]:
+            self.discard(backend)
 
     @property
     def outdated(self) -> bool:

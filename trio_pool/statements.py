@@ -12,7 +12,7 @@ decided by the effects in `trio_pool.relay`.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Final
 
 from protocol.framing import LENGTH_MAX
@@ -236,6 +236,10 @@ class BackendStatements:
         self.written = {s: text for s, text in self.written.items() if s in kept}
 
 
+def nobody_is_in_the_way(names: frozenset[bytes]) -> None:
+    """A pool without others beside it."""
+
+
 class PoolStatements:
     """What the clients of one pool share: server names and equal statements."""
 
@@ -255,6 +259,7 @@ class PoolStatements:
         "marks",
         "unread_bytes_max",
         "_marks_set",
+        "make_way",
     )
 
     # Limits of what is remembered about texts.
@@ -280,6 +285,8 @@ class PoolStatements:
         # What of notifications may wait for one client.
         self.unread_bytes_max = 0
         self._marks_set = 0
+        # Told the names in front of a statement that wants databases for itself.
+        self.make_way: Callable[[frozenset[bytes]], None] = nobody_is_in_the_way
         self._count = 0
         self._harmless: set[bytes] = set()
         self.functions = Functions()

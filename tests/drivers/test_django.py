@@ -26,6 +26,7 @@ SCENARIOS = [
     "what the orm says",
     "a statement that took too long",
     "prepared statements",
+    "databases for tests",
 ]
 
 
@@ -36,7 +37,8 @@ def database(postgres) -> Iterator[str]:
     with psycopg.connect(postgres.url(), autocommit=True) as owner:
         owner.execute(f"create database {name}")
         yield name
-        owner.execute(f"drop database {name} with (force)")
+        for made in (name, f"test_{name}", f"test_{name}_1", f"test_{name}_2"):
+            owner.execute(f"drop database if exists {made} with (force)")
 
 
 @pytest.fixture(params=ROUTES)

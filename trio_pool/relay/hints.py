@@ -17,6 +17,7 @@ from typing import Final
 from protocol.sql.command import Classification, CommandKind
 from protocol.sql.prefilter import ORDINARY_OPENINGS, ordinary, ordinary_script
 from trio_pool.functions import CODE, MAKES_CODE, Functions
+from trio_pool.relay.databases import databases_named
 
 # Everything that is in no name becomes a space.
 _NAMES: Final = str.maketrans(
@@ -24,6 +25,8 @@ _NAMES: Final = str.maketrans(
 )
 # Limit: what is looked at before a parenthesis; names are shorter (NAMEDATALEN).
 _NAME_CHARACTERS: Final = 80
+# What opens with these may be about a database (trio_pool.relay.databases).
+_PLAIN_OPENINGS: Final = ORDINARY_OPENINGS - {"alte", "drop"}
 _CALLERS: Final = ("s", "w", " ", "\n", "\t", "(", "/", "-")
 
 
@@ -32,9 +35,11 @@ def harmless(text: bytes, functions: Functions) -> bool:
     # Why str: looking for words in bytes is four times slower.
     lowered = text.lower().decode("latin-1")
     semicolon = lowered.find(";")
-    if lowered[:4] not in ORDINARY_OPENINGS or 0 <= semicolon < len(lowered) - 1:
+    if lowered[:4] not in _PLAIN_OPENINGS or 0 <= semicolon < len(lowered) - 1:
         # Not plainly ordinary: look closer.
         if not ordinary(text) and not ordinary_script(text):
+            return False
+        if "database" in lowered and databases_named(text):
             return False
     if "temp" in lowered or "pg_settings" in lowered:
         return False

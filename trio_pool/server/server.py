@@ -40,6 +40,7 @@ from trio_pool.server.consoles import Consoles
 from trio_pool.server.entrances import Entrances
 from trio_pool.server.shutdown import Shutdown
 from trio_pool.server.suspension import Suspension
+from trio_pool.server.vacating import Vacating
 from trio_pool.session import Session
 from trio_pool.switchboard import Switchboard
 from trio_pool.tls_settings import encryption_of
@@ -131,6 +132,7 @@ class Server:
         pool.adversary = self.adversary
         pool.clock, pool.resolver = self.switchboard.clock, self.resolver
         pool.statistics = self.books.of(name)
+        pool.statements.make_way = Vacating(self, pool).make_way
         pool.paused = self.operations.holds(name)
         self.pools[(name, login.user)] = pool
         return pool

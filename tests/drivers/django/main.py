@@ -27,6 +27,7 @@ from django.db import (
     transaction,
 )
 from django.db.models import F, Sum
+from django.test.utils import setup_databases, teardown_databases
 from django_application import database, set_up
 
 WORKERS = 6
@@ -79,6 +80,14 @@ def migrations() -> None:
 
 
 INDEX = "django_shop_by_customer"
+
+
+def databases_for_tests() -> None:
+    """What `manage.py test --parallel 2` does before and after its tests."""
+    made = setup_databases(verbosity=0, interactive=False, parallel=2)
+    assert ask("select current_database()").startswith("test_")
+    assert Item.objects.get().stock == 100
+    teardown_databases(made, verbosity=0, parallel=2)
 
 
 def persistent_connections() -> None:
@@ -242,6 +251,8 @@ for scenario in (
     what_the_orm_says,
     a_statement_that_took_too_long,
     prepared_statements,
+    # The last one: afterwards Django's second alias is at home nowhere.
+    databases_for_tests,
 ):
     scenario()
     print("ok", scenario.__name__.replace("_", " "), flush=True)

@@ -1,0 +1,39 @@
+"""What drops, renames, moves or copies a database: nobody else may be connected to it then.
+
+A client's own backends are there for longer than the client. So the pool is told of the names in
+front of the statement, and closes what no client needs any more (trio_pool.server.vacating).
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from protocol.sql.identifiers import identifier
+from protocol.sql.lexer import TokenKind, tokens
+from trio_pool.relay.state import Relay
+
+_VERBS: Final = (b"create", b"alter", b"drop")
+# Limit: all that matters is said at the beginning; options follow.
+_TOKENS_MAX: Final = 64
+
+
+def make_way(relay: Relay, text: bytes) -> None:
+    """Tell the pool, if `text` is such a statement. Others are left alone: only words are read."""
+    if b"database" not in text.lower():
+        return
+    names = databases_named(text, relay.settings.standard_conforming_strings)
+    if names:
+        relay.pool.make_way(names)
+
+
+def databases_named(text: bytes, conforming: bool = True) -> frozenset[bytes]:
+    """Every name in a CREATE, ALTER or DROP DATABASE, also of what is no database."""
+    found = list(islice(tokens(text, 0, None, conforming), _TOKENS_MAX))
+    if len(found) < 3 or found[0][0] is not TokenKind.WORD:
+        return frozenset()
+    verb, what = (text[start:stop].lower() for _, start, stop in found[:2])
+    if verb not in _VERBS or what != b"database":
+        return frozenset()
+    names = [identifier(text, token) for token in found[2:]]
+    return frozenset([name for name in names if name is not None])

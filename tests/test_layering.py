@@ -53,7 +53,7 @@ DECISIONS = (
 # PostgreSQL asks the kernel for a free port; a pool in a thread is ended from another one; the
 # client of `conform` can reset its connection; Trio tells whether other tasks have anything to
 # do; sockets are handed from one process to another, and datagrams sent to the system's own
-# daemons.
+# daemons; the addresses of this machine have families.
 NEAR_THE_METAL = (
     "trio_pool.wire",
     "trio_pool.switchboard",
@@ -62,6 +62,7 @@ NEAR_THE_METAL = (
     "trio_pool.conform.client",
     "trio_pool.embedded.cluster",
     "trio_pool.handover",
+    "trio_pool.interfaces",
     "trio_pool.resolver",
     "trio_pool.syslog",
     "trio_pool.systemd",

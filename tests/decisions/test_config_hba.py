@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import attrs
@@ -21,6 +22,35 @@ host      replication     all         all                  trust
 host      books           @team       ::1/128              scram-sha-256   # the team
 host      all             "all"       127.0.0.1/32         password
 """
+
+
+OWN = tuple(map(ipaddress.ip_interface, ["127.0.0.1/8", "192.0.2.7/24", "fe80::7/64"]))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "address", "fits"),
+    [
+        ("samehost", "192.0.2.7", True),
+        ("samehost", "::ffff:192.0.2.7", True),
+        ("samehost", "192.0.2.8", False),
+        ("samehost", "127.0.0.2", False),
+        ("samehost", "fe80::7%eth0", True),
+        ("samenet", "192.0.2.8", True),
+        ("samenet", "127.1.1.1", True),
+        ("samenet", "fe80::8%eth0", True),
+        ("samenet", "198.51.100.1", False),
+        ("samenet", "2001:db8::1", False),
+    ],
+)
+def test_neighbours_are_known_by_this_machines_own_addresses(
+    keyword: str, address: str, fits: bool
+) -> None:
+    hba = Hba(parse_hba(f"host all all {keyword} trust", FILE, lambda _: ""))
+
+    assert hba.asks_for_interfaces
+    rule = hba.rule_for(Visit("x", "y", address, False, interfaces=OWN))
+    assert (rule is not None) == fits
+    assert hba.rule_for(Visit("x", "y", None, False, interfaces=OWN)) is None
 
 
 def method(visit: Visit) -> str | None:

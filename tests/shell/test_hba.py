@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import pwd
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from tests.support.console import Operated, serving
 from trio_pool.config import ConfigError
 from trio_pool.embedded import LocalServer
+from trio_pool.interfaces import own_interfaces
 
 pytestmark = pytest.mark.postgres
 
@@ -55,6 +58,24 @@ def test_who_is_rejected_or_not_mentioned_does_not_come_in(
         running.client()
 
     assert "login rejected" in str(refused.value)
+
+
+@pytest.mark.parametrize("keyword", ["samehost", "samenet"])
+def test_who_is_on_this_machine_is_near(operated: Operated, keyword: str) -> None:
+    allow(operated, f"host all all {keyword} trust")
+    with serving(operated) as running, running.client() as client:
+        assert client.execute("select 1").fetchone() == (1,)
+
+
+def test_this_machines_addresses_are_those_that_it_uses() -> None:
+    """Whoever connects from here to an address of this machine comes from that address."""
+    found = own_interfaces()
+    assert ipaddress.ip_interface("127.0.0.1/8") in found
+    for interface in found:
+        if interface.version == 4:
+            with socket.create_server((str(interface.ip), 0)) as listener:
+                with socket.create_connection(listener.getsockname()) as client:
+                    assert client.getsockname()[0] == str(interface.ip)
 
 
 @pytest.mark.parametrize(("option", "welcome"), [("map=here", True), ("", False)])

@@ -2,9 +2,9 @@
 
 PostgreSQL's pg_hba.conf as far as PgBouncer knows it: local, host, hostssl and hostnossl; lists,
 `all`, `sameuser`, `replication`, `@file`; an address with a mask in either form; the methods in
-METHODS with their options. Of PostgreSQL's own there are also `+group` and `samerole`, for which a
-server must be asked. The first line that fits decides; none means no. What is not known is an
-error, for a line that was passed over could let somebody in.
+METHODS with their options. Of PostgreSQL's own there are also `samehost` and `samenet`, and
+`+group` and `samerole`, for which a server must be asked. The first line that fits decides; none
+means no. What is not known is an error, for a line that was passed over could let somebody in.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ METHODS: Final = (
 _KINDS: Final = ("local", "host", "hostssl", "hostnossl")
 _DATABASE_KEYWORDS: Final = ("all", "sameuser", "samerole", "samegroup", "replication")
 _SAME_ROLE: Final = ("samerole", "samegroup")
+_NEAR: Final = ("samehost", "samenet")
 # Files within files, as at a server.
 _DEPTH_MAX: Final = 10
 # A word, or one in quotes, which then is no keyword, or an option whose value is in quotes; commas
@@ -34,6 +35,7 @@ _DEPTH_MAX: Final = 10
 _ITEM: Final = re.compile(r'\s*(?:"((?:[^"]|"")*)"|(\w+="(?:[^"]|"")*"|[^\s,"]+))(\s*,)?')
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 Reader = Callable[[Path], str]
 
 
@@ -59,13 +61,16 @@ class HbaRule:
     service: str | None = None
     """The PAM service that is asked."""
     ldap: LdapOptions | None = None
+    near: str | None = None
+    """`samehost` or `samenet`, in place of a network."""
 
 
 @attrs.frozen
 class Visit:
     """What a line is compared with; `address` is None over a unix socket.
 
-    `roles` are those that the user is a member of, itself included; None: nobody has asked yet.
+    `interfaces` are the addresses of this machine, for lines that speak of them. `roles` are those
+    that the user is a member of, itself included; None: nobody has asked yet.
     """
 
     database: str
@@ -74,6 +79,7 @@ class Visit:
     encrypted: bool
     replication: bool = False
     roles: frozenset[str] | None = None
+    interfaces: tuple[Interface, ...] = ()
 
 
 class RolesUnknown(Exception):
@@ -97,6 +103,11 @@ class Hba:
         return any(
             rule.users.groups or rule.databases.keywords & set(_SAME_ROLE) for rule in self.rules
         )
+
+    @property
+    def asks_for_interfaces(self) -> bool:
+        """Some line speaks of this machine's addresses."""
+        return any(rule.near for rule in self.rules)
 
     def means(self, rule: HbaRule, known_as: str, user: str) -> bool:
         """Whether who is `known_as` to the system or a certificate may log in as `user`."""
@@ -126,6 +137,8 @@ def _fits(rule: HbaRule, visit: Visit) -> bool:
         return False
     if rule.network is not None and not _within(rule.network, visit.address):
         return False
+    if rule.near is not None and not _is_near(rule.near, visit):
+        return False
     return _has_database(rule.databases, visit) and _has_user(rule.users, visit)
 
 
@@ -135,6 +148,13 @@ def _within(network: Network, address: str | None) -> bool:
     found = ipaddress.ip_address(address)
     mapped = getattr(found, "ipv4_mapped", None)
     return (mapped or found) in network
+
+
+def _is_near(near: str, visit: Visit) -> bool:
+    return any(
+        _within(ipaddress.ip_network(own.ip) if near == "samehost" else own.network, visit.address)
+        for own in visit.interfaces
+    )
 
 
 def _has_database(names: Names, visit: Visit) -> bool:
@@ -222,6 +242,7 @@ def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
     if len(words) < (4 if kind == "local" else 5):
         raise ConfigError("the line is too short", hint="host DATABASE USER ADDRESS METHOD")
     network, rest = (None, words[3:]) if kind == "local" else _network(words[3:])
+    near = words[3] if kind != "local" and words[3] in _NEAR else None
     if not rest or rest[0] not in METHODS:
         method = rest[0] if rest else ""
         raise ConfigError(
@@ -241,6 +262,7 @@ def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
         map=options.get("map"),
         service=options.get("pamservice"),
         ldap=ldap_options(options) if rest[0] == "ldap" else None,
+        near=near,
     )
 
 
@@ -259,7 +281,7 @@ def _options(fields: list[Field]) -> dict[str, str]:
 
 def _network(words: list[str]) -> tuple[Network | None, list[str]]:
     """The address, and what stands behind it. Raises ValueError."""
-    if words[0] == "all":
+    if words[0] == "all" or words[0] in _NEAR:
         return None, words[1:]
     if "/" in words[0]:
         return ipaddress.ip_network(words[0], strict=False), words[1:]

@@ -10,6 +10,7 @@ from protocol.startup_message import Replication
 from trio_pool.admin.desk import is_owner
 from trio_pool.config import AuthType, HbaRule, Visit
 from trio_pool.credentials import method_of
+from trio_pool.interfaces import own_interfaces
 from trio_pool.judges import judge_for
 from trio_pool.process import account_name
 from trio_pool.tls import TlsSocket
@@ -62,7 +63,7 @@ def _address(login: Login) -> str:
 
 
 def _visit(login: Login) -> Visit:
-    local = is_local(login.wire.sock)
+    local, hba = is_local(login.wire.sock), login.server.config.hba
     return Visit(
         database=login.said.database,
         user=login.said.user,
@@ -71,6 +72,7 @@ def _visit(login: Login) -> Visit:
         # As at a server: a logical one is for a database, like any other client.
         replication=login.said.message.replication is Replication.PHYSICAL,
         roles=login.roles,
+        interfaces=own_interfaces() if hba is not None and hba.asks_for_interfaces else (),
     )
 
 

@@ -71,11 +71,12 @@ def test_this_machines_addresses_are_those_that_it_uses() -> None:
     """Whoever connects from here to an address of this machine comes from that address."""
     found = own_interfaces()
     assert ipaddress.ip_interface("127.0.0.1/8") in found
-    for interface in found:
-        if interface.version == 4:
-            with socket.create_server((str(interface.ip), 0)) as listener:
-                with socket.create_connection(listener.getsockname()) as client:
-                    assert client.getsockname()[0] == str(interface.ip)
+    for address in [str(interface.ip) for interface in found if interface.version == 4]:
+        with (
+            socket.create_server((address, 0)) as listener,
+            socket.create_connection(listener.getsockname()) as client,
+        ):
+            assert client.getsockname()[0] == address
 
 
 @pytest.mark.parametrize(("option", "welcome"), [("map=here", True), ("", False)])

@@ -1,7 +1,7 @@
 """The pictures of docs/: the dashboard and `top`, each of a pool under load.
 
-`python -m tests.support.pictures` takes them anew. It wants PostgreSQL, Chromium and `pip install
-playwright`, and is no test: whoever takes pictures looks at them before they are committed.
+`python -m tests.support.pictures` takes them anew. It wants PostgreSQL and Chromium, and is no
+test: whoever takes pictures looks at them before they are committed.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import html
+import json
 import os
 import pty
 import re
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
-from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.browser import Tab, chromium, open_tab
 from tests.support.console import OPERATOR, PASSWORD, Operated, serving
 from tests.support.web import place_of
 from trio_pool.embedded import LocalServer, local_postgres
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-SIZE = {"width": 1160, "height": 800}
 # The curves need some seconds of load to show anything.
 LOAD_SECONDS = 40
 COLUMNS, LINES = 100, 22
@@ -99,22 +99,22 @@ def load(served: Operated) -> Iterator[None]:
             client.join()
 
 
-def dashboard(browser: Browser, served: Operated) -> None:
+def dashboard(tab: Tab, served: Operated) -> None:
     """As an administrator sees it."""
     assert served.serving is not None
     host, port = place_of(served.serving)
-    page = browser.new_page(viewport=SIZE, color_scheme="dark")
-    page.goto(f"http://{host}:{port}/")
-    page.click("#login")
-    page.fill("#user", OPERATOR)
-    page.fill("#password", PASSWORD)
-    page.click("#enter")
-    page.wait_for_timeout(LOAD_SECONDS * 1000)
-    page.screenshot(path=DOCS / "dashboard.png", full_page=True)
-    page.close()
+    tab.go(f"http://{host}:{port}/")
+    fields = {"#user": OPERATOR, "#password": PASSWORD}
+    for name, text in fields.items():
+        tab.ask(f"document.querySelector({json.dumps(name)}).value = {json.dumps(text)}")
+    tab.ask("document.querySelector('#login').click()")
+    tab.ask("document.querySelector('#enter').click()")
+    tab.wait_until("!document.querySelector('#details').hidden")
+    time.sleep(LOAD_SECONDS)
+    (DOCS / "dashboard.png").write_bytes(tab.picture())
 
 
-def top(browser: Browser, served: Operated) -> None:
+def top(tab: Tab, served: Operated) -> None:
     """As a terminal shows it."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
@@ -133,13 +133,16 @@ def top(browser: Browser, served: Operated) -> None:
     process.terminate()
     process.wait()
     last = seen.decode().split("\x1b[J")[2].partition("\x1b[H")[2]
-    page = browser.new_page(viewport={"width": 860, "height": 460})
-    page.set_content(f"<pre>{_page(last)}</pre><style>{_STYLE}</style>")
-    page.locator("pre").screenshot(path=DOCS / "top.png")
-    page.close()
+    shown = f"<pre>{_page(last)}</pre><style>{_STYLE}</style>"
+    tab.go("about:blank")
+    tab.ask(f"document.body.innerHTML = {json.dumps(shown)}")
+    (DOCS / "top.png").write_bytes(tab.picture("pre"))
 
 
-_STYLE = "pre{background:#12161c;color:#e8edf2;font:14px/1.35 monospace;padding:14px;margin:0}"
+_STYLE = """
+    pre { width: 830px; margin: 0; padding: 14px; font: 14px/1.35 monospace }
+    pre { background: #12161c; color: #e8edf2 }
+"""
 
 
 def _page(text: str) -> str:
@@ -175,11 +178,12 @@ def main() -> None:
         operated.settings |= {"http_listen_addr": "127.0.0.1", "http_listen_port": "0"}
         served = stack.enter_context(serving(operated))
         stack.enter_context(load(served))
-        driver = stack.enter_context(sync_playwright())
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
-        dashboard(browser, served)
-        top(browser, served)
-        browser.close()
+        program = chromium()
+        if program is None:
+            sys.exit("Chromium is not installed")
+        tab = stack.enter_context(open_tab(program))
+        dashboard(tab, served)
+        top(tab, served)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,11 @@ _SET: Final = re.compile(
     re.IGNORECASE,
 )
 
-# What the rule of CREATE looks for: something temporary, or an EXECUTE.
-_TELLING: Final = re.compile(rb"temp|execute", re.IGNORECASE)
+# What may follow INTO where something temporary is made. Why before anything else: to find the INTO
+# that is no part of a string every token must be looked at.
+_INTO_TEMPORARY: Final = re.compile(rb"into[ \t\n\r\f\v]*+(?:/\*|--|local|global|temp|\"?pg_temp)")
+TOKENS_MAX: Final = 4_000
+"""Limit: a SELECT that names INTO TEMP beyond so many tokens makes something temporary."""
 
 Fact = int | str | bool | list[int]
 
@@ -80,7 +83,7 @@ def _command(text: bytes, other: Command, conforming: bool) -> Command | None:
     rule = _RULES.get(other.keyword)
     if rule is None:
         return _selection(text, other, conforming)
-    if other.keyword == b"CREATE" and not _TELLING.search(text, other.start, other.stop):
+    if other.keyword == b"CREATE" and not _tells(text[other.start : other.stop].lower()):
         # Why a shortcut: a schema is a thousand of these, and the grammar would find nothing.
         return Command(CommandKind.CREATE, other.start, other.stop, other.keyword)
     symbols = Symbols(text, other.start, other.stop, conforming)
@@ -89,6 +92,11 @@ def _command(text: bytes, other: Command, conforming: bool) -> Command | None:
         return None
     command = _with_facts(text, other, symbols, facts.as_dict())
     return command and _selection(text, command, conforming)
+
+
+def _tells(lowered: bytes) -> bool:
+    """What the rule of CREATE looks for: something temporary, or an EXECUTE."""
+    return b"temp" in lowered or b"execute" in lowered
 
 
 def _common_execute(found: re.Match[bytes], start: int, stop: int) -> Command:
@@ -180,10 +188,20 @@ def _selection(text: bytes, command: Command, conforming: bool) -> Command:
     if command.keyword not in _MAY_SELECT or command.temporary:
         return command
     lowered = text[command.start : command.stop].lower()
-    if b"temp" not in lowered or b"into" not in lowered:
+    if b"temp" not in lowered or _INTO_TEMPORARY.search(lowered) is None:
         return command
+    if not _selects_into_temporary(text, command, conforming):
+        return command
+    kind = CommandKind.EXPLAIN if command.keyword == b"EXPLAIN" else CommandKind.SELECT_INTO
+    return attrs.evolve(command, kind=kind, temporary=True)
+
+
+def _selects_into_temporary(text: bytes, command: Command, conforming: bool) -> bool:
     target: list[bytes] | None = None
-    for _, start, stop in tokens(text, command.start, command.stop, conforming):
+    source = tokens(text, command.start, command.stop, conforming)
+    for count, (_, start, stop) in enumerate(source):
+        if count == TOKENS_MAX:
+            return True
         word = text[start:stop].lower()
         if target is not None and len(target) < 3:
             target.append(word)
@@ -191,10 +209,7 @@ def _selection(text: bytes, command: Command, conforming: bool) -> Command:
             if target is not None and _is_temporary(target):
                 break
             target = []
-    if target is None or not _is_temporary(target):
-        return command
-    kind = CommandKind.EXPLAIN if command.keyword == b"EXPLAIN" else CommandKind.SELECT_INTO
-    return attrs.evolve(command, kind=kind, temporary=True)
+    return target is not None and _is_temporary(target)
 
 
 def _is_temporary(words: list[bytes]) -> bool:

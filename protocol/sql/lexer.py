@@ -36,9 +36,9 @@ Token = tuple[TokenKind, int, int]
 SPACE: Final = b" \t\n\r\f\v"
 # Why \v: it is space from PostgreSQL 16 on, and a syntax error before.
 
-# Why comments of the -- kind with it: there may be one on each line. Why a bounded repeat: the
-# engine keeps a record of every round.
-_SPACES: Final = re.compile(rb"(?:[ \t\n\r\f\v]++|--[^\n\r]*+){1,256}+")
+# Why comments with it, but for nested ones: there may be one on each line. Why a bounded repeat:
+# the engine keeps a record of every round.
+_SPACES: Final = re.compile(rb"(?:[ \t\n\r\f\v]++|--[^\n\r]*+|/\*[^*/]*+\*/){1,256}+")
 _LINE_END: Final = re.compile(rb"[\n\r]")
 _COMMENT_MARK: Final = re.compile(rb"/\*|\*/")
 _ESCAPE_MARK: Final = re.compile(rb"['\\]")

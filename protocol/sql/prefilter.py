@@ -2,15 +2,11 @@
 
 Every text of every client passes here, so `ordinary` looks at four bytes and for a semicolon and
 leaves everything else to `classify`. It may answer False too often, never True wrongly.
-
-`suspects` is the second level: words anywhere in a text that may leave something behind in the
-session although the statement is ordinary, such as a call of set_config in a SELECT.
 """
 
 from __future__ import annotations
 
 import re
-from enum import IntFlag
 from typing import Final
 
 from protocol.sql.lexer import SPACE
@@ -79,72 +75,3 @@ def ordinary_script(text: bytes) -> bool:
     if not _opens_ordinarily(text):
         return False
     return _NOTABLE_OPENING.search(text.decode("latin-1").lower()) is None
-
-
-class Suspicion(IntFlag):
-    """What a text may leave behind in a session, judged by its words alone."""
-
-    NONE = 0
-    SETTING = 1
-    SET_CONFIG = 2
-    TEMP = 4
-    ADVISORY_LOCK = 8
-    HOLD_CURSOR = 16
-    LISTEN = 32
-    LOAD = 64
-    SEQUENCE = 128
-    DO_OR_CALL = 256
-    STATEMENTS = 512
-    REMOTE = 1024
-    OBSCURED = 2048
-
-
-_NONE: Final = Suspicion.NONE
-
-# Why plain words before any pattern, and str: `in` is several times cheaper than a search by
-# pattern, and three times cheaper in a str than in bytes. Most texts contain none of the words.
-_WORDS: Final = (
-    ("set_config", Suspicion.SET_CONFIG),
-    ("temp", Suspicion.TEMP),
-    ("advisory_lock", Suspicion.ADVISORY_LOCK),
-    ("advisory_unlock", Suspicion.ADVISORY_LOCK),
-    ("hold", Suspicion.HOLD_CURSOR),
-    ("listen", Suspicion.LISTEN),
-    ("currval", Suspicion.SEQUENCE),
-    ("lastval", Suspicion.SEQUENCE),
-    ("nextval", Suspicion.SEQUENCE),
-    ("setval", Suspicion.SEQUENCE),
-    ("prepare", Suspicion.STATEMENTS),
-    ("execute", Suspicion.STATEMENTS),
-    ("dealloc", Suspicion.STATEMENTS),
-    ("dblink", Suspicion.REMOTE),
-    ('u&"', Suspicion.OBSCURED),
-)
-# These mean something as the first word of a statement only. Why no line break in the space that
-# may precede them: each line is tried by itself, which keeps the search linear.
-_FIRST_WORDS: Final = re.compile(
-    r"(?:^|[;/\n\r])[ \t\f\v]*"
-    r"(?:(?P<setting>(?:re)?set|discard)|(?P<load>load)|(?P<code>do|call))\b"
-)
-_FIRST_WORD_STARTS: Final = ("set", "reset", "discard", "load", "do", "call")
-
-
-def suspects(text: bytes) -> Suspicion:
-    """Every suspicion that a word in text raises, also from strings, comments and other words."""
-    lowered = text.decode("latin-1").lower()
-    found = _NONE
-    for word, suspicion in _WORDS:
-        if word in lowered:
-            found |= suspicion
-    begun = lowered.lstrip().startswith(_FIRST_WORD_STARTS)
-    followed = lowered.find(";", 0, -1) >= 0
-    if not (begun or followed or "--" in lowered or "/*" in lowered):
-        return found
-    for match in _FIRST_WORDS.finditer(lowered):
-        if match.group("setting"):
-            found |= Suspicion.SETTING
-        elif match.group("load"):
-            found |= Suspicion.LOAD
-        else:
-            found |= Suspicion.DO_OR_CALL
-    return found

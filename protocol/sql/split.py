@@ -30,6 +30,10 @@ NESTING_MAX: Final = 10_000
 """Limit: the server itself refuses deeper parentheses (its stacks are exhausted earlier)."""
 
 
+INSIDE_MAX: Final = 10_000
+"""Limit: steps to the end of parentheses; each passes a quote, a comment or a parenthesis."""
+
+
 @attrs.frozen
 class Split:
     """Spans of the statements: from the first token to the last, without the semicolon."""
@@ -42,6 +46,9 @@ class Split:
 # may have escapes. Why a bounded repeat: the engine keeps a record of every round.
 _STRETCH: Final = re.compile(rb"""(?:[^'"$;/\-]+|(?<![eE])'[^']*'|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
 _STRETCH_OF_ESCAPES: Final = re.compile(rb"""(?:[^'"$;/\-]+|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
+# The same between parentheses, which count there.
+_INSIDE: Final = re.compile(rb"""(?:[^'"$()/\-]+|(?<![eE])'[^']*'|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
+_INSIDE_WITH_ESCAPES: Final = re.compile(rb"""(?:[^'"$()/\-]+|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
 _EMPTY: Final = re.compile(rb";[; \t\n\r\f\v]*")
 _CREATE: Final = re.compile(rb"create(?![A-Za-z0-9_$\x80-\xff])", re.IGNORECASE)
 _WORD_BYTES: Final = frozenset(
@@ -53,6 +60,8 @@ _WORD_REST: Final = re.compile(rb"[A-Za-z_\x80-\xff0-9$]*")
 _DOUBTFUL: Final = re.compile(rb"[0-9]+[A-Za-z_\x80-\xff]")
 
 _SEMICOLON: Final = ord(";")
+_OPENING: Final = ord("(")
+_CLOSING: Final = ord(")")
 
 
 def split(text: bytes, conforming: bool = True) -> Split:
@@ -102,6 +111,38 @@ def end_of_statement(text: bytes, start: int, conforming: bool) -> tuple[int, in
             return (len(text), len(text), False)
         at = low = end
     return (_content_end(text, at, content, commented), at, True)
+
+
+def end_of_parentheses(text: bytes, start: int, stop: int, conforming: bool) -> int:
+    """Past the parenthesis that closes the one at start; -1 if there is none before stop.
+
+    Also where that cannot be told, or takes more than INSIDE_MAX steps.
+    """
+    stretch = _INSIDE if conforming else _INSIDE_WITH_ESCAPES
+    at = low = start
+    depth = steps = 0
+    while 0 <= at < stop and steps < INSIDE_MAX and depth <= NESTING_MAX:
+        steps += 1
+        if run := stretch.match(text, at, stop):
+            at = run.end()
+            continue
+        byte = text[at]
+        if byte == _OPENING:
+            depth += 1
+            at += 1
+        elif byte == _CLOSING:
+            depth -= 1
+            at += 1
+            if depth == 0:
+                return at
+        elif byte in b"-/":
+            at = low = skip_space(text, at)
+            if text.startswith(b"/*", at):
+                # It is never closed.
+                return -1
+        else:
+            at = low = _quote_end(text, low, at, conforming)
+    return -1
 
 
 def _content_end(text: bytes, at: int, content: int, commented: int) -> int:

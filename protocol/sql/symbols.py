@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from protocol.sql.lexer import Token, TokenKind, tokens
-from protocol.sql.split import NESTING_MAX
+from protocol.sql.split import end_of_parentheses
 
 SYMBOLS_MAX: Final = 64
 """Limit: what the grammar needs of a statement ends far earlier (CREATE TABLE ... AS EXECUTE)."""
@@ -25,7 +25,6 @@ _PLAIN: Final = {
     TokenKind.PARAMETER: "$",
 }
 _OPENING: Final = ord("(")
-_CLOSING: Final = ord(")")
 _PUNCTUATION: Final = frozenset([b"=", b",", b".", b"*", b"+", b"-"])
 
 
@@ -38,8 +37,8 @@ class Symbols:
         self._tokens: dict[int, Token] = {}
         words: list[str] = []
         column = 0
-        source = tokens(text, start, stop, conforming)
-        for token in _collapsed(text, _with_escape_clause(text, source)):
+        source = _collapsed(text, start, stop, conforming)
+        for token in _with_escape_clause(text, source):
             word = _symbol(text, token)
             self._tokens[column] = token
             words.append(word)
@@ -85,20 +84,16 @@ def _with_escape_clause(text: bytes, source: Iterator[Token]) -> Iterator[Token]
     yield from held
 
 
-def _collapsed(text: bytes, source: Iterator[Token]) -> Iterator[Token]:
-    """Join parentheses and all between them to one token."""
-    depth = opened = 0
-    for token in source:
-        kind, start, stop = token
-        byte = text[start] if kind is TokenKind.OPERATOR else 0
-        if byte == _OPENING:
-            opened = start if depth == 0 else opened
-            depth += 1
-        elif byte == _CLOSING and depth > 0:
-            depth -= 1
-            if depth == 0:
-                yield (TokenKind.OPERATOR, opened, stop)
-        elif depth == 0:
+def _collapsed(text: bytes, start: int, stop: int, conforming: bool) -> Iterator[Token]:
+    """Join parentheses and all between them to one token; ends where that cannot be done."""
+    at = start
+    while at >= 0:
+        again = -1
+        for token in tokens(text, at, stop, conforming):
+            if token[0] is TokenKind.OPERATOR and text[token[1]] == _OPENING:
+                again = end_of_parentheses(text, token[1], stop, conforming)
+                if again >= 0:
+                    yield (TokenKind.OPERATOR, token[1], again)
+                break
             yield token
-        if depth > NESTING_MAX:
-            return
+        at = again

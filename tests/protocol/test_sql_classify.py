@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.sql.classify import PARSED_MAX, Classifier, classify
+from protocol.sql.classify import PARSED_MAX, TOKENS_MAX, Classifier, classify
 from protocol.sql.command import Command, CommandKind
+from protocol.sql.split import INSIDE_MAX
 
 K = CommandKind
 
@@ -358,6 +359,11 @@ def test_transaction_control(text: bytes, kind: CommandKind, chain: bool) -> Non
         (b"with x as (select 1) select * into local temp t from x", K.SELECT_INTO, True),
         (b"select 1 into pg_temp.t", K.SELECT_INTO, True),
         (b"select 'into temp t'", K.OTHER, False),
+        (b"select 1 into--\ntemp t", K.SELECT_INTO, True),
+        (b"select 1 into /* /* */ temp */ temp t", K.SELECT_INTO, True),
+        (b"select 1 into /* temp */ t", K.OTHER, False),
+        (b'select 1 into"pg_temp".t', K.SELECT_INTO, True),
+        (b"select 1 INTO\t\n LOCAL TEMP t", K.SELECT_INTO, True),
         (b"select 1 into t", K.OTHER, False),
         (b"explain analyze select 1 into temp t", K.EXPLAIN, True),
         (b"explain analyze create temp table t as select 1", K.EXPLAIN, True),
@@ -450,6 +456,45 @@ def test_a_text_of_very_many_statements_is_unsure_rather_than_slow() -> None:
 
     assert found.unsure
     assert len(found.commands) == PARSED_MAX
+
+
+@pytest.mark.parametrize("text", [b"select %s into temp t", b"select %s, 'into temp t'"])
+def test_what_a_very_long_select_may_make_temporary_it_does(text: bytes) -> None:
+    assert only(text % b", ".join([b"1"] * TOKENS_MAX)).temporary
+
+
+def test_a_very_long_select_of_other_words_makes_nothing_temporary() -> None:
+    numbers = b", ".join([b"1"] * TOKENS_MAX)
+
+    assert not only(b"select 'temp', %s into t" % numbers).temporary
+
+
+def test_a_long_copy_is_looked_through_for_its_end() -> None:
+    plain, nested = (
+        b"copy (select %s) to stdout" % b", ".join([item] * INSIDE_MAX) for item in (b"1", b"(1)")
+    )
+
+    assert only(plain).copies == "TO STDOUT"
+    assert classify(nested).unsure
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"select ')'",
+        b"select e'\\')'",
+        b"select $$)$$, $a$)$a$, $1",
+        b'select ")", a$$, $1',
+        b"select ')' ')'",
+        b"select 1 -- )\n",
+        b"select 1 /* ) /* ) */ ) */",
+        b"select (1 - 2) / 3, U&'\\0029'",
+        b"select ((1)), b')', x')', n')'",
+    ],
+)
+def test_the_end_of_parentheses_is_where_the_server_finds_it(inside: bytes) -> None:
+    assert only(b"copy (%s) to stdout" % inside).copies == "TO STDOUT"
+    assert classify(b"copy (%s to stdout" % inside).unsure
 
 
 def test_a_classifier_answers_the_same_within_its_bytes() -> None:

@@ -11,10 +11,8 @@ from protocol.sql.classify import classify
 from protocol.sql.command import CommandKind
 from protocol.sql.prefilter import (
     ORDINARY_KEYWORDS,
-    Suspicion,
     ordinary,
     ordinary_script,
-    suspects,
 )
 
 # What an ordinary text may be: nothing that makes, uses or drops a statement or a setting.
@@ -127,43 +125,3 @@ def test_an_ordinary_text_is_at_most_one_harmless_statement(text: bytes) -> None
 def test_an_ordinary_script_holds_harmless_statements_only(text: bytes) -> None:
     if ordinary_script(text):
         assert all(command.kind in HARMLESS for command in classify(text).commands)
-
-
-@pytest.mark.parametrize(
-    ("text", "suspicion"),
-    [
-        (b"select Set_Config('a', 'b', false)", Suspicion.SET_CONFIG),
-        (b"select 1 into temp t", Suspicion.TEMP),
-        (b"insert into pg_temp.t values (1)", Suspicion.TEMP),
-        (b"select pg_try_advisory_lock_shared(1)", Suspicion.ADVISORY_LOCK),
-        (b"select pg_advisory_unlock_all()", Suspicion.ADVISORY_LOCK),
-        (b"declare c cursor with hold for select 1", Suspicion.HOLD_CURSOR),
-        (b"listen a", Suspicion.LISTEN),
-        (b"/* x */ load 'auto_explain'", Suspicion.LOAD),
-        (b"select currval('s')", Suspicion.SEQUENCE),
-        (b"do $$ begin end $$", Suspicion.DO_OR_CALL),
-        (b"select 1; call p()", Suspicion.DO_OR_CALL),
-        (b"-- x\n  set a = 1", Suspicion.SETTING),
-        (b"-- x\rset a = 1", Suspicion.SETTING),
-        (b"reset all", Suspicion.SETTING),
-        (b"prepare a as select 1", Suspicion.STATEMENTS),
-        (b"select dblink_connect('x')", Suspicion.REMOTE),
-        (b'select U&"set\\005fconfig"(1)', Suspicion.OBSCURED),
-    ],
-)
-def test_words_raise_suspicion(text: bytes, suspicion: Suspicion) -> None:
-    assert suspicion in suspects(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"select * from t where a = 1",
-        b"update t set a = 1",
-        b"insert into t values (1) on conflict do nothing",
-        b"select pg_advisory_xact_lock(1)",
-        b"begin",
-    ],
-)
-def test_usual_words_raise_none(text: bytes) -> None:
-    assert suspects(text) is Suspicion.NONE

@@ -27,6 +27,8 @@ _NAMES: Final = str.maketrans(
 _NAME_CHARACTERS: Final = 80
 # What opens with these may be about a database (trio_pool.relay.databases).
 _PLAIN_OPENINGS: Final = ORDINARY_OPENINGS - {"alte", "drop"}
+# Limit: a text with more parentheses is not looked at any further; it may call anything.
+PARENTHESES_MAX: Final = 4_000
 _CALLERS: Final = ("s", "w", " ", "\n", "\t", "(", "/", "-")
 
 
@@ -51,11 +53,13 @@ def harmless(text: bytes, functions: Functions) -> bool:
 
 
 def _called(lowered: str) -> list[str]:
-    """The last word before every parenthesis.
+    """The last word before every parenthesis; where there are too many, code of any kind.
 
     Why no pattern: a search for a name before a parenthesis looks at every name of the text,
     which takes ten times as long.
     """
+    if lowered.count("(") > PARENTHESES_MAX:
+        return [CODE]
     words = [
         piece[-_NAME_CHARACTERS:].translate(_NAMES).rstrip().rpartition(" ")[2]
         for piece in lowered.split("(")[:-1]
@@ -74,6 +78,8 @@ def _calls_only(lowered: str, innocent: Container[str]) -> bool:
     # Why only these: other statements have names before most of their parentheses.
     if not lowered.startswith(_CALLERS):
         return True
+    if lowered.count("(") > PARENTHESES_MAX:
+        return False
     for piece in lowered.split("(")[:-1]:
         # Mostly a plain word of our list stands there, which is found without more ado.
         if piece.rstrip(" ").rpartition(" ")[2] not in innocent:

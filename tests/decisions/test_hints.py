@@ -1,0 +1,31 @@
+"""Which texts leave nothing behind: long ones are judged with more care, never with less."""
+
+from __future__ import annotations
+
+from protocol.sql.classify import classify
+from trio_pool.functions import CODE, Functions
+from trio_pool.relay.hints import PARENTHESES_MAX, code_in, harmless, unknown_calls
+
+
+def test_a_select_of_very_many_parentheses_may_call_anything() -> None:
+    functions = Functions()
+    few, many = (
+        b"select " + b", ".join([b"lower('a')"] * count) for count in (100, PARENTHESES_MAX + 1)
+    )
+
+    assert harmless(few, functions)
+    assert unknown_calls(few, functions.innocent) == ()
+    assert not harmless(many, functions)
+    assert unknown_calls(many, functions.innocent) == (CODE,)
+
+
+def test_rows_are_inserted_without_being_counted() -> None:
+    rows = b", ".join([b"(1, now())"] * (PARENTHESES_MAX + 1))
+
+    assert harmless(b"insert into t values " + rows, Functions())
+
+
+def test_a_call_with_very_many_parentheses_may_call_anything() -> None:
+    text = b"call p(%s)" % b", ".join([b"f(1)"] * (PARENTHESES_MAX + 1))
+
+    assert code_in(classify(text), text) == (CODE,)

@@ -33,7 +33,7 @@ FIGURES = {
 @pytest.mark.slow
 def test_a_run_tells_every_figure(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--alone", "--workloads", "simple"]
-    command += ["--clients", "2", "--rounds", "1", "--seconds", "0.2", "--output", str(tmp_path)]
+    command += ["--clients", "2", "--rounds", "1", "--seconds", "1", "--output", str(tmp_path)]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

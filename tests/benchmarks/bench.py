@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from protocol import scram
-from trio_pool.config import parse_url
+from tests.support.postgres import given_server
 from trio_pool.embedded import LocalServer, find_binaries, local_postgres
 from trio_pool.embedded.account import server_account
 
@@ -95,7 +95,7 @@ def open_bench(scale: Scale, postgres_url: str | None) -> Iterator[Bench]:
             server = stack.enter_context(local_postgres(auth="trust", settings=settings))
             secret = _verifier(server.password)
         else:
-            server = _given(postgres_url)
+            server = given_server(postgres_url)
             # Why: a pooler can log in with a password wherever the server asks for one.
             secret = server.password
         above = tempfile.mkdtemp(prefix="trio-pool-bench-", dir="/tmp")
@@ -105,17 +105,6 @@ def open_bench(scale: Scale, postgres_url: str | None) -> Iterator[Bench]:
         bench = Bench(server=server, directory=directory, scale=scale, secret=secret)
         _fill(bench)
         yield bench
-
-
-def _given(url: str) -> LocalServer:
-    parts = parse_url(url)
-    return LocalServer(
-        host=parts.host,
-        port=parts.port,
-        user=parts.user or "postgres",
-        password=parts.password or "",
-        database=parts.dbname or parts.user or "postgres",
-    )
 
 
 def _verifier(password: str) -> str:

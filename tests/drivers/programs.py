@@ -48,6 +48,18 @@ class Program:
         return self.under / self.folder
 
 
+def on_the_jvm(folder: str, main: str, under: Path = Path(__file__).parent) -> Program:
+    """A program that Maven builds, with a `main` class."""
+    copy = ("dependency:copy-dependencies", "-DoutputDirectory=target/lib")
+    return Program(
+        folder=folder,
+        under=under,
+        tools=("java", "mvn"),
+        build=(("mvn", "-q", "-B", "package", *copy),),
+        command=("java", "-XX:TieredStopAtLevel=1", "-cp", "target/classes:target/lib/*", main),
+    )
+
+
 def built(program: Program) -> Path:
     """The folder of the built program. Skips (in CI: fails) when a tool it needs is absent."""
     absent = [tool for tool in program.tools if shutil.which(tool) is None]

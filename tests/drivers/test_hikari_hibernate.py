@@ -6,32 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.programs import EXAMPLES, Program, built, scenarios_that_held
+from tests.drivers.programs import EXAMPLES, built, on_the_jvm, scenarios_that_held
 
 pytestmark = pytest.mark.drivers
 
-HIKARI_HIBERNATE = Program(
-    folder="jvm",
-    under=EXAMPLES,
-    tools=("java", "mvn"),
-    build=(
-        (
-            "mvn",
-            "-q",
-            "-B",
-            "package",
-            "dependency:copy-dependencies",
-            "-DoutputDirectory=target/lib",
-        ),
-    ),
-    command=(
-        "java",
-        "-XX:TieredStopAtLevel=1",
-        "-cp",
-        "target/classes:target/lib/*",
-        "example.Main",
-    ),
-)
+HIKARI_HIBERNATE = on_the_jvm("jvm", "example.Main", EXAMPLES)
 
 
 @pytest.fixture(scope="module")

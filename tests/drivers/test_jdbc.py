@@ -6,31 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.drivers.programs import Program, built, scenarios_that_held
+from tests.drivers.programs import built, on_the_jvm, scenarios_that_held
 
 pytestmark = pytest.mark.drivers
 
-PGJDBC = Program(
-    folder="jdbc",
-    tools=("java", "mvn"),
-    build=(
-        (
-            "mvn",
-            "-q",
-            "-B",
-            "package",
-            "dependency:copy-dependencies",
-            "-DoutputDirectory=target/lib",
-        ),
-    ),
-    command=(
-        "java",
-        "-XX:TieredStopAtLevel=1",
-        "-cp",
-        "target/classes:target/lib/*",
-        "drivers.Main",
-    ),
-)
+PGJDBC = on_the_jvm("jdbc", "drivers.Main")
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 
 from protocol import frontend, handshake, startup
+from protocol.framing import BACKEND_BYTES_MAX, FrameReader
 from protocol.stored_secrets import PlainSecret
 from trio_pool.conform.replies import CLOSED, SILENT, Reply, decode_reply
 
@@ -48,7 +49,7 @@ class RawClient:
         self.status = "?"
         self.at_rest = False
         self.pid, self.key = 0, b""
-        self._pending = bytearray()
+        self._reader = FrameReader(BACKEND_BYTES_MAX)
         self._socket = socket.create_connection(address, timeout=patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if log_in:
@@ -191,7 +192,7 @@ class RawClient:
         self.status, self.at_rest = "I", True
 
     def _frame(self, deadline: float) -> tuple[int, bytes] | None:
-        while len(self._pending) < 5 or len(self._pending) < 1 + self._length():
+        while (frame := self._reader.next_frame()) is None:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -202,11 +203,5 @@ class RawClient:
                 return None
             if not data:
                 return None
-            self._pending += data
-        end = 1 + self._length()
-        frame = self._pending[0], bytes(self._pending[5:end])
-        del self._pending[:end]
+            self._reader.feed(data)
         return frame
-
-    def _length(self) -> int:
-        return int.from_bytes(self._pending[1:5], "big")

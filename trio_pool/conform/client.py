@@ -20,6 +20,7 @@ import trio
 
 from protocol import frontend, handshake, scram, startup
 from protocol.errors import AuthenticationRefused, ProtocolViolation, ServerRefused
+from protocol.framing import BACKEND_BYTES_MAX, FrameReader
 from protocol.stored_secrets import PlainSecret
 from trio_pool.config import Settings, settings_from
 from trio_pool.conform.replies import CLOSED, SILENT, Reply, decode_reply
@@ -84,7 +85,7 @@ class Client:
     at_rest: bool = attrs.field(init=False, default=False)
     _pid: int = attrs.field(init=False, default=0)
     _key: bytes = attrs.field(init=False, default=b"")
-    _pending: bytearray = attrs.field(init=False, factory=bytearray)
+    _reader: FrameReader = attrs.field(init=False, factory=lambda: FrameReader(BACKEND_BYTES_MAX))
 
     @classmethod
     async def open(
@@ -251,21 +252,16 @@ class Client:
 
     async def _frame(self) -> tuple[int, bytes] | None:
         # Hazard: cancelled here, what has come must be kept; nothing is taken off before it is all.
-        while len(self._pending) < 5 or len(self._pending) < 1 + self._length():
-            try:
+        try:
+            while (frame := self._reader.next_frame()) is None:
                 data = await self.stream.receive_some(_RECEIVE_BYTES)
-            except trio.BrokenResourceError:
-                return None
-            if not data:
-                return None
-            self._pending += data
-        end = 1 + self._length()
-        frame = self._pending[0], bytes(self._pending[5:end])
-        del self._pending[:end]
+                if not data:
+                    return None
+                self._reader.feed(data)
+        except (trio.BrokenResourceError, ProtocolViolation):
+            # Broken off, or no message: there is nothing to be read any more.
+            return None
         return frame
-
-    def _length(self) -> int:
-        return int.from_bytes(self._pending[1:5], "big")
 
 
 def _text(value: object) -> str | None:

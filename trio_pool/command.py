@@ -12,7 +12,7 @@ import importlib.metadata
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 from urllib.parse import quote
 
@@ -78,18 +78,8 @@ def run(
         origin = _origin(config.settings, reboot)
         with pid_file(config.settings.pidfile, succeeding=origin.predecessor is not None):
             announce = _Announcement(config, sys.stderr.isatty() and not quiet, background)
-            tune_collector()
-            favour_the_loop()
-            serve = functools.partial(
-                server.serve,
-                config,
-                signals=True,
-                dedicated=True,
-                read_config=functools.partial(read_config, target, tuple(overrides)),
-                origin=origin,
-                task_status=announce,
-            )
-            trio.run(serve)
+            reread = functools.partial(read_config, target, tuple(overrides))
+            _serve(config, reread, origin, announce)
     except (ConfigError, OSError) as error:
         return _failed([explained(error)], background)
     except BaseExceptionGroup as group:
@@ -101,6 +91,24 @@ def run(
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _serve(
+    config: Config, reread: Callable[[], Config], origin: Origin, announce: _Announcement
+) -> None:
+    """Until the pool is stopped. Raises groups of whatever ended it."""
+    tune_collector()
+    favour_the_loop()
+    serve = functools.partial(
+        server.serve,
+        config,
+        signals=True,
+        dedicated=True,
+        read_config=reread,
+        origin=origin,
+        task_status=announce,
+    )
+    trio.run(serve)
 
 
 def _check_daemon(settings: Settings) -> None:

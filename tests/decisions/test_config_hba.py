@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from trio_pool.config import ConfigError, Hba, RolesUnknown, Visit
-from trio_pool.config.hba import parse_hba, parse_ident
+from trio_pool.config.hba_file import parse_hba, parse_ident
 
 FILE = Path("/etc/hba")
 TEXT = """

@@ -13,7 +13,8 @@ import attrs
 
 from trio_pool.config.databases import Database, parse_database
 from trio_pool.config.errors import ConfigError
-from trio_pool.config.hba import Hba, parse_hba, parse_ident
+from trio_pool.config.hba import Hba
+from trio_pool.config.hba_file import parse_hba, parse_ident
 from trio_pool.config.ini import Entry, read_ini
 from trio_pool.config.kinds import AuthType
 from trio_pool.config.model import Config

@@ -218,7 +218,7 @@ def a_statement_that_took_too_long() -> None:
     def errand(worker: int, turn: int) -> None:
         if worker == turn:
             with contextlib.suppress(OperationalError), transaction.atomic():
-                ask("select set_config('statement_timeout', '50ms', true)")
+                ask("select set_config('statement_timeout', '200ms', true)")
                 ask("select pg_sleep(60)::text")
                 raise AssertionError("nothing timed out")
         assert ask("select current_setting('statement_timeout')") == "0"

@@ -13,7 +13,8 @@ from protocol.sql.identifiers import identifier
 from protocol.sql.lexer import TokenKind, tokens
 from trio_pool.relay.state import Relay
 
-_VERBS: Final = (b"create", b"alter", b"drop")
+# As Command.keyword has them.
+DATABASE_VERBS: Final = (b"CREATE", b"ALTER", b"DROP")
 # Limit: all that matters is said at the beginning; options follow.
 _TOKENS_MAX: Final = 64
 
@@ -32,8 +33,8 @@ def databases_named(text: bytes, conforming: bool = True) -> frozenset[bytes]:
     found = list(islice(tokens(text, 0, None, conforming), _TOKENS_MAX))
     if len(found) < 3 or found[0][0] is not TokenKind.WORD:
         return frozenset()
-    verb, what = (text[start:stop].lower() for _, start, stop in found[:2])
-    if verb not in _VERBS or what != b"database":
+    verb, what = (text[start:stop].upper() for _, start, stop in found[:2])
+    if verb not in DATABASE_VERBS or what != b"DATABASE":
         return frozenset()
     names = [identifier(text, token) for token in found[2:]]
     return frozenset([name for name in names if name is not None])

@@ -23,7 +23,7 @@ from trio_pool.relay.about import (
     sets_something,
 )
 from trio_pool.relay.apart import nothing_is_done, said_apart, status_must_be_known
-from trio_pool.relay.databases import make_way
+from trio_pool.relay.databases import DATABASE_VERBS, make_way
 from trio_pool.relay.effects import UnnamedChange
 from trio_pool.relay.hints import code_in, harmless, unknown_calls
 from trio_pool.relay.pins import pins_of, refusal
@@ -105,7 +105,8 @@ def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         if sets_something(found, text, backend.settings.initial):
             suspect_settings(relay, text)
         make_customs(relay, backend, made_locally(found, text))
-        make_way(relay, text)
+        if found.commands and found.commands[0].keyword in DATABASE_VERBS:
+            make_way(relay, text)
         calls = unknown_calls(text, ()) + code_in(found, text) + functions.watched(text)
         relay.suspect(calls, text)
         pins = pins_of(found, text)

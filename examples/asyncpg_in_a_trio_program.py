@@ -50,7 +50,7 @@ async def main() -> None:
             await in_asyncio(client.execute)("select pg_sleep(60)")
         print("still there:", await in_asyncio(client.fetchval)("select true"))
         await in_asyncio(client.close)()
-        print(f"10 tasks of Trio shared {pool.stats().backends} backends")
+        print(f"10 tasks of Trio shared {pool.stats().backends} of 2 backends")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def main() -> None:
         trio_pool.pool_in_thread(postgres.url(), default_pool_size=2) as pool,
     ):
         make_and_read(pool.url)
-        print(f"two engines shared {pool.stats().backends} backends")
+        print(f"two engines shared {pool.stats().backends} of 2 backends")
 
 
 if __name__ == "__main__":

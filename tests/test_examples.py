@@ -15,8 +15,11 @@ SHOWS = {
     "pool_beside_asyncio.py": ["[0, 2, 4, 6, 8, 10, 12, 14, 16, 18] from", "10 texts began"],
     "survives_pooling.py": ["statement_timeout: set statement_timeout", "pg_advisory_lock(42)"],
     "django_application.py": ["20 orders, 60 umbrellas left", "20 customers shared"],
-    "sqlalchemy_application.py": ["120 entries were read", "two engines shared 2 backends"],
-    "asyncpg_in_a_trio_program.py": ["[0, 2, 4, 6, 8, 10, 12, 14, 16, 18]", "shared 2 backends"],
+    "sqlalchemy_application.py": ["120 entries were read", "two engines shared"],
+    "asyncpg_in_a_trio_program.py": [
+        "[0, 2, 4, 6, 8, 10, 12, 14, 16, 18]",
+        "10 tasks of Trio shared",
+    ],
     "read_a_conversation.py": ["driver Parse(name=b's1'", "server DataRow(values=(b'42',))"],
 }
 # trio-asyncio uses what Python 3.12 calls deprecated and 3.14 no longer has.

@@ -29,10 +29,16 @@ log = logging.getLogger(__name__)
 
 _IN: Final = 1
 _OUT: Final = 4
-# After so long in sweeps that follow each other, or so many wires turned in them, other tasks get
-# their turn.
+# Other tasks get their turn after so long in sweeps that follow each other, or so many wires turned
+# in them, where any is known to have something to do, ...
 _BUSY_SECONDS_MAX: Final = 0.002
 _TURNS_MAX: Final = 128
+# ... and after so long in any case: Trio looks for what they wait for. Why not as soon: that costs
+# as much as two transactions.
+_ALONE_SECONDS_MAX: Final = 0.008
+# What one sweep asks for at most. Why so few: CPython makes room for as many events as it might be
+# told of, at every wait, and for a thousand that costs as much as the wait.
+_READY_MAX: Final = 64
 # For so long a sweep waits for the next thing to happen, where the loop is ours alone: between a
 # query and its answer there is less time than it takes Trio to go to sleep and wake up again.
 # Why not shorter: a timer that is due before the kernel's next tick (4 ms apart on most systems)
@@ -57,8 +63,8 @@ class Poller(Protocol):
     def unregister(self, descriptor: int, /) -> None:
         """Stop to watch."""
 
-    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
-        """(descriptor, mask) of what is ready."""
+    def poll(self, timeout: float, count_max: int, /) -> list[tuple[int, int]]:
+        """(descriptor, mask) of what is ready, or of so many of it."""
 
     def close(self) -> None:
         """Release the descriptor."""
@@ -95,8 +101,9 @@ class _SelectorPoller:
         if descriptor in self._selector.get_map():
             self._selector.unregister(descriptor)
 
-    def poll(self, timeout: float, /) -> list[tuple[int, int]]:
-        return [(key.fd, _to_mask(events)) for key, events in self._selector.select(timeout)]
+    def poll(self, timeout: float, count_max: int, /) -> list[tuple[int, int]]:
+        ready = self._selector.select(timeout)
+        return [(key.fd, _to_mask(events)) for key, events in ready[:count_max]]
 
     def close(self) -> None:
         self._selector.close()
@@ -214,11 +221,14 @@ class Switchboard:
     def _turn_while_busy(self) -> None:
         """Sweep until nothing happens any more, or until it is the turn of other tasks."""
         turned = 0
-        until = _time() + _BUSY_SECONDS_MAX
+        begun = _time()
         while True:
             count = self.sweep()
             turned += count
-            if not count or turned > _TURNS_MAX or self.clock.now > until:
+            passed = self.clock.now - begun
+            if not count or passed > _ALONE_SECONDS_MAX:
+                return
+            if self.stirred and (turned > _TURNS_MAX or passed > _BUSY_SECONDS_MAX):
                 return
 
     def close(self) -> None:
@@ -227,7 +237,7 @@ class Switchboard:
 
     def sweep(self) -> int:
         """Turn every wire that is ready; how many were."""
-        ready = self._poller.poll(0.0 if self.stirred else self._linger_seconds)
+        ready = self._poller.poll(0.0 if self.stirred else self._linger_seconds, _READY_MAX)
         self.clock.now = _time()
         wires = self._wires
         for descriptor, mask in ready:

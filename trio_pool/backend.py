@@ -18,7 +18,7 @@ from trio_pool.errors import BackendLost, Ending
 from trio_pool.relay import BackendState
 from trio_pool.settings import BackendSettings
 from trio_pool.switchboard import Switchboard
-from trio_pool.wire import Socket, Wire, endpoints
+from trio_pool.wire import Socket, Turn, Wire, endpoints
 
 if TYPE_CHECKING:
     from trio_pool.pool import Pool
@@ -50,7 +50,7 @@ class Holder(Protocol):
         """There will be no backend."""
 
 
-class Backend:
+class Backend(Turn):
     """A logged-in connection; its wire's turn."""
 
     __slots__ = (

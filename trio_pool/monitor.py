@@ -13,7 +13,7 @@ from protocol.tags import FrontendTag
 from trio_pool.errors import Ending
 from trio_pool.hooks import Client, Hooks, call
 from trio_pool.overheard import Overheard, Said
-from trio_pool.wire import Wire, endpoints
+from trio_pool.wire import Turn, Wire, endpoints
 
 if TYPE_CHECKING:
     from trio_pool.adversary import Adversary
@@ -24,7 +24,7 @@ _TEXTS_MAX: Final = 64
 _TEXT_BYTES_MAX: Final = 2_000
 
 
-class Monitor:
+class Monitor(Turn):
     """The turn of one client's wire, in front of its session's."""
 
     __slots__ = (

@@ -20,7 +20,7 @@ from trio_pool.errors import Ending, SessionFailed
 from trio_pool.farewell import GOODBYE_SECONDS, fatal, say
 from trio_pool.pool import Pool
 from trio_pool.switchboard import Bell, Switchboard
-from trio_pool.wire import NOBODY, UNSENT_BYTES_MAX, Socket, Wire
+from trio_pool.wire import NOBODY, UNSENT_BYTES_MAX, Socket, Turn, Wire
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Boundary:
                 self._header = b""
 
 
-class Side:
+class Side(Turn):
     """The turn of one of the two wires."""
 
     __slots__ = ("wire", "other", "boundary", "_passage")

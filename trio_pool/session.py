@@ -40,7 +40,7 @@ from trio_pool.relay import (
     take_from_server,
 )
 from trio_pool.switchboard import Bell
-from trio_pool.wire import UNSENT_BYTES_MAX, Wire
+from trio_pool.wire import UNSENT_BYTES_MAX, Turn, Wire
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Host(Protocol):
         """It has ended, and has given everything back but its wire."""
 
 
-class Session:
+class Session(Turn):
     """The turn of a client's wire, and a Holder of backends."""
 
     __slots__ = (

@@ -157,8 +157,14 @@ async def open_stream(host: str, port: int) -> trio.SocketStream:
     return trio.SocketStream(sock)
 
 
-class Turn(Protocol):
-    """Who is told what happens on a wire. Every call is synchronous and quick."""
+class Turn:
+    """Who is told what happens on a wire. Every call is synchronous and quick.
+
+    Why a class and no Protocol: compiled, a method of a class is found by its place. Those who
+    inherit it must be compiled, too. This one hears nothing and has nothing to end.
+    """
+
+    __slots__ = ()
 
     def on_bytes(self, data: bytes) -> None:
         """Bytes arrived."""
@@ -173,23 +179,8 @@ class Turn(Protocol):
         """One of the calls above raised: whatever belongs to this wire must end."""
 
 
-class _Nobody:
-    """The turn of a wire that has left for good."""
-
-    def on_bytes(self, data: bytes) -> None:
-        """Nobody hears it."""
-
-    def on_closed(self) -> None:
-        """Nobody minds."""
-
-    def on_drained(self) -> None:
-        """Nobody sends more."""
-
-    def on_failure(self, failure: Exception) -> None:
-        """Nobody is left to end."""
-
-
-NOBODY: Final = _Nobody()
+# The turn of a wire that has left for good.
+NOBODY: Final = Turn()
 
 
 class Wire:

@@ -23,7 +23,7 @@ from trio_pool.login.negotiation import negotiate
 from trio_pool.login.refusal import REFUSALS, close_own, refuse
 from trio_pool.login.secret import Found
 from trio_pool.passage import OwnBackend
-from trio_pool.wire import NOBODY, Wire
+from trio_pool.wire import NOBODY, Turn, Wire
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _UNREAD_BYTES_MAX: Final = 65_536
 
 
-class Login:
+class Login(Turn):
     """The turn of the wire of a client that is not logged in yet."""
 
     __slots__ = (

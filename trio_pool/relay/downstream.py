@@ -74,6 +74,7 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
     pipeline = backend.pipeline
     owed = pipeline.owed
     end: i64 = len(chunk)
+    head = owed[0] if owed else None
     while position + 5 <= end:
         tag: i64 = chunk[position]
         length: i64 = (
@@ -84,29 +85,29 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
         )
         stop: i64 = position + 1 + length
         role: i64 = 0
-        if owed:
-            head = owed[0]
-            if head.plain and stop <= end and length >= 4:
-                role = _ROLE[(head.kind << 8) | tag]
+        if head is not None and head.plain and stop <= end and length >= 4:
+            role = _ROLE[(head.kind << 8) | tag]
         if role == _ENDS:
             if tag == _READY:
                 pipeline.ready(chunk[position + 5])
                 relay.counters.queries += 1
             elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
                 watch_tag(relay, backend, chunk, position, stop)
-            if head.effect is None:
+            if head is None or head.effect is None:
                 owed.popleft()
             else:
                 pipeline.settle()
             if owed and owed[0].fate == _FAKE:
                 relay.cut_down(chunk, stop)
                 emit_fakes(relay, pipeline)
+            head = owed[0] if owed else None
         elif role == _ROW:
             stop = after_alike(chunk, position)
         elif role != _ACCOMPANIES:
             stop = _take_carefully(relay, backend, chunk, position, length)
             if stop <= position:
                 break
+            head = owed[0] if owed else None
         elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
             watch_tag(relay, backend, chunk, position, stop)
         elif tag == _COPY_IN:

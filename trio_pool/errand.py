@@ -100,6 +100,8 @@ class Errand:
         fit = self._done(backend, self.answer)
         self._backend = None
         if fit and self.answer.idle:
+            # What we asked was no client's lease.
+            backend.held_since = backend.pool.now
             backend.pool.give_back(backend)
         else:
             backend.pool.discard(backend)

@@ -255,9 +255,7 @@ class Pool:
             backend.busy_since = 0.0
         # Why the janitor's clock will do: its steps cancel out in a sum. It has seldom moved.
         if self.now != backend.held_since:
-            held = self.now - backend.held_since
-            self.statistics.lease_seconds += held
-            self.statistics.leases.count(held)
+            self._count_lease(backend)
         if backend.cancels:
             backend.settling = True
         elif self.closed or backend.state.spoiled is not None or self.now > backend.expires_at:
@@ -266,6 +264,11 @@ class Pool:
             self._serve_next(backend)
         else:
             self._rest(backend)
+
+    def _count_lease(self, backend: Backend) -> None:
+        held = self.now - backend.held_since
+        self.statistics.lease_seconds += held
+        self.statistics.leases.count(held)
 
     def _rest(self, backend: Backend) -> None:
         backend.idle_since = self.now
@@ -372,6 +375,9 @@ class Pool:
         if not query:
             self.give_back(backend)
             return
+        if self.now != backend.held_since:
+            # The client's lease ends here: what follows is ours.
+            self._count_lease(backend)
         self._send(backend, Errand(lambda _: frontend.query(query.encode()), done))
 
     def _open_spare(self) -> None:
@@ -507,6 +513,8 @@ class Pool:
         self.backends.add(backend)
         # Whoever is next has it from now: this comes from a task, not from a sweep.
         self.clock.read()
+        # Nobody has held it so far.
+        backend.held_since = self.now
         if self.statements.functions.stale and backend.state.spoiled is None:
             self._look(backend)
         else:

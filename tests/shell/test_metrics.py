@@ -198,6 +198,34 @@ def test_a_wait_and_the_lease_it_waited_for_are_in_the_histograms(operated: Oper
             assert value(served, f"{name}_sum", database="postgres") > 0.05
 
 
+def test_only_clients_leases_count_however_fine_the_clock(operated: Operated) -> None:
+    operated.settings["metrics_resolution"] = "0.001"
+    with serving(operated) as served:
+        with served.client() as client:
+            client.execute("select pg_sleep(0.1)")
+
+        name = "trio_pool_lease_seconds"
+        assert value(served, f"{name}_count", database="postgres") == 1
+        assert value(served, f"{name}_sum", database="postgres") > 0.05
+
+
+def test_a_session_that_keeps_its_backend_is_one_lease_without_its_reset(
+    operated: Operated,
+) -> None:
+    operated.settings |= {"metrics_resolution": "0.001", "pool_mode": "session"}
+    operated.settings["server_reset_query"] = "select pg_sleep(0.3)"
+    with serving(operated) as served:
+        with served.client() as client:
+            client.execute("select pg_sleep(0.1)")
+        with served.client() as client:
+            client.execute("select 1")
+
+            name = "trio_pool_lease_seconds"
+            assert value(served, f"{name}_count", database="postgres") == 1
+            assert value(served, f"{name}_sum", database="postgres") > 0.05
+            assert value(served, f"{name}_bucket", database="postgres", le="0.05") == 0
+
+
 def test_every_histogram_is_one(served: Operated) -> None:
     with served.client() as client:
         client.execute("select 1")

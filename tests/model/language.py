@@ -44,6 +44,12 @@ class Kind(enum.Enum):
     SET = "SET"
     SHOW = "SHOW"
     SET_CONFIG = "SELECT 1"
+    COPY_IN = "COPY"
+    COPY_OUT = "COPY TO"
+    DECLARE = "DECLARE CURSOR"
+    FETCH = "FETCH"
+    CLOSE = "CLOSE CURSOR"
+    CLOSE_ALL = "CLOSE CURSOR ALL"
 
 
 @attrs.frozen
@@ -69,7 +75,12 @@ class Command:
     collapse: Refused | None = None
     parameter_position: int = 0
     local: bool = False
+    count: int = 0
 
+
+# The only table there is, with one column of text. Nobody reads it.
+TABLE: Final = "sink"
+MAKE_TABLE: Final = f"create table if not exists {TABLE} (a text)"
 
 DIVISION: Final = Refused("22012", "division by zero")
 ENDS_TRANSACTION: Final = frozenset({Kind.COMMIT, Kind.ROLLBACK})
@@ -195,6 +206,10 @@ def _command(tokens: _Tokens) -> Command:
             return Command(Kind.DISCARD_ALL)
         case "set":
             return _set(tokens)
+        case "copy":
+            return _copy(tokens)
+        case "declare" | "fetch" | "close":
+            return _about_cursor(tokens)
         case "show":
             tokens.next()
             name = tokens.name()
@@ -259,6 +274,36 @@ def _deallocate(tokens: _Tokens) -> Command:
     if tokens.skip("all"):
         return Command(Kind.DEALLOCATE_ALL)
     return Command(Kind.DEALLOCATE, name=tokens.name())
+
+
+def _copy(tokens: _Tokens) -> Command:
+    tokens.expect("copy")
+    if tokens.skip("("):
+        body = _select(tokens)
+        for expected in (")", "to", "stdout"):
+            tokens.expect(expected)
+        return Command(Kind.COPY_OUT, body=body)
+    table = tokens.name()
+    tokens.expect("from")
+    tokens.expect("stdin")
+    missing = Refused("42P01", f'relation "{table}" does not exist')
+    return Command(Kind.COPY_IN, collapse=None if table == TABLE else missing, name=table)
+
+
+def _about_cursor(tokens: _Tokens) -> Command:
+    word = tokens.next().word
+    if word == "declare":
+        name = tokens.name()
+        tokens.expect("cursor")
+        tokens.expect("for")
+        return Command(Kind.DECLARE, name=name, body=_select(tokens))
+    if word == "close":
+        if tokens.skip("all"):
+            return Command(Kind.CLOSE_ALL)
+        return Command(Kind.CLOSE, name=tokens.name())
+    count = int(tokens.next().text)
+    tokens.expect("from")
+    return Command(Kind.FETCH, name=tokens.name(), count=count)
 
 
 def _set(tokens: _Tokens) -> Command:

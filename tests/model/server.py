@@ -15,12 +15,13 @@ import attrs
 from protocol import backend, frontend
 from protocol.framing import FrameReader
 from protocol.tags import FrontendTag
-from tests.model.language import Command, Refused, read
-from tests.model.session import ABORTED, DEFAULTS, REPORTED, Portal, Session
+from tests.model.language import Command, Kind, Refused, read
+from tests.model.session import ABORTED, DEFAULTS, REPORTED, Outcome, Portal, Session
 
 _NAME_BYTES: Final = 63
 _BODY_BYTES_MAX: Final = 1 << 20
 _STATEMENT: Final = ord("S")
+_COPYING: Final = (FrontendTag.COPY_DATA, FrontendTag.COPY_DONE, FrontendTag.COPY_FAIL)
 
 
 @attrs.define
@@ -30,6 +31,10 @@ class ModelServer:
     session: Session = attrs.field(factory=Session)
     closed: bool = False
     _skipping: bool = False
+    # What COPY FROM STDIN has heard so far, while it runs, and what a Query still has to do then.
+    _heard: list[bytes] | None = None
+    _rest: list[Command] | None = None
+    _alone: bool = False
     _unsynced: bool = False
     _reported: dict[str, str] = attrs.field(factory=DEFAULTS.copy)
     _frames: FrameReader = attrs.field(factory=lambda: FrameReader(_BODY_BYTES_MAX))
@@ -57,6 +62,9 @@ class ModelServer:
         if tag == FrontendTag.TERMINATE:
             self.closed = True
             return
+        if self._heard is not None or tag in _COPYING:
+            self._take_copied(message)
+            return
         if tag == FrontendTag.SYNC:
             self._skipping = False
         if self._skipping or tag == FrontendTag.FLUSH:
@@ -68,7 +76,42 @@ class ModelServer:
         except Refused as refused:
             self._refuse(refused)
             self._skipping = tag != FrontendTag.QUERY
-        if tag in (FrontendTag.SYNC, FrontendTag.QUERY):
+        if tag in (FrontendTag.SYNC, FrontendTag.QUERY) and self._heard is None:
+            self._finish()
+
+    def _take_copied(self, message: frontend.FrontendMessage) -> None:
+        """While COPY FROM STDIN runs Sync and Flush are ignored; afterwards, what is for it."""
+        if self._heard is None:
+            return
+        match message:
+            case frontend.CopyData(data):
+                self._heard.append(data)
+            case frontend.CopyDone():
+                lines = b"".join(self._heard)
+                count = lines.count(b"\n") + (not lines.endswith(b"\n") and lines != b"")
+                self._heard = None
+                self._said.append(backend.command_complete(b"COPY %d" % count))
+                self._go_on()
+            case frontend.CopyFail(reason):
+                self._heard = None
+                rest, self._rest = self._rest, None
+                self._refuse(Refused("57014", f"COPY from stdin failed: {reason.decode()}"))
+                if rest is None:
+                    self._skipping = True
+                else:
+                    self._finish()
+
+    def _go_on(self) -> None:
+        """What a Query has to do behind its COPY."""
+        rest, self._rest = self._rest, None
+        if rest is None:
+            return
+        self.session.portals.pop("", None)
+        try:
+            self._run(rest)
+        except Refused as refused:
+            self._refuse(refused)
+        if self._heard is None:
             self._finish()
 
     def _obey(self, message: frontend.FrontendMessage) -> None:
@@ -91,21 +134,45 @@ class ModelServer:
         commands = read(text)
         if not commands:
             self._said.append(backend.empty_query_response())
-        for command in commands:
+        self._alone = len(commands) == 1
+        self._run(commands)
+
+    def _run(self, commands: list[Command]) -> None:
+        """The commands of a Query, as far as the next COPY FROM STDIN."""
+        for number, command in enumerate(commands):
             self.session.check_not_failed(command)
             if command.parameters:
                 raise Refused("42P02", "there is no parameter $1", command.parameter_position)
             _analyse(command)
-            _plan(command)
+            if command.kind != Kind.COPY_IN:
+                _plan(command)
             # A simple query runs in the unnamed portal, which stays when it fails.
             self.session.portals[""] = Portal(self.session.prepared(command, ()), ())
-            outcome = self.session.run(command, (), alone=len(commands) == 1)
+            if command.kind == Kind.COPY_IN:
+                _plan(command)
+                self._rest = commands[number + 1 :]
+                self._begin_copy()
+                return
+            outcome = self.session.run(command, (), alone=self._alone)
             self.session.portals.pop("", None)
             self._notify()
             if outcome.columns:
                 self._said.append(_row_description(outcome.columns, outcome.oid))
-            self._said += _data_rows(outcome.rows)
-            self._said.append(backend.command_complete(outcome.tag.encode()))
+            self._show(outcome)
+
+    def _begin_copy(self) -> None:
+        self.session.note_work()
+        self._heard = []
+        self._said.append(backend.copy_in_response(0, (0,)))
+
+    def _show(self, outcome: Outcome) -> None:
+        self._said += _data_rows(outcome.rows)
+        if outcome.copied is not None:
+            self._said.append(backend.copy_out_response(0, (0,)))
+            for row in outcome.copied:
+                self._said.append(backend.copy_data("\t".join(map(str, row)).encode() + b"\n"))
+            self._said.append(backend.copy_done())
+        self._said.append(backend.command_complete(outcome.tag.encode()))
 
     def _parse(self, name: str, text: str, types: tuple[int, ...]) -> None:
         if not name:
@@ -136,7 +203,7 @@ class ModelServer:
         values = tuple(None if value is None else value.decode() for value in parameters)
         # The portal is there before planning can fail, but it does not know its rows yet.
         self.session.portals[portal] = Portal(attrs.evolve(prepared, columns=()), values)
-        if prepared.command is not None:
+        if prepared.command is not None and prepared.command.kind != Kind.COPY_IN:
             _plan(prepared.command)
         self.session.portals[portal] = Portal(self.session.shaped_now(prepared), values)
         self._said.append(backend.bind_complete())
@@ -169,12 +236,20 @@ class ModelServer:
             self._said.append(backend.empty_query_response())
             return
         self.session.check_not_failed(command)
+        if command.kind == Kind.COPY_IN and portal.outcome is None:
+            portal.outcome = Outcome("COPY")
+            _plan(command)
+            self._begin_copy()
+            return
         if portal.outcome is None:
             portal.outcome = self.session.run(command, portal.parameters, alone=True)
             portal.waiting = list(portal.outcome.rows)
             self._notify()
         elif not portal.outcome.columns:
             raise Refused("55000", f'portal "{name}" cannot be run')
+        if portal.outcome.copied is not None:
+            self._show(portal.outcome)
+            return
         self._fetch(portal, portal.outcome.tag, rows_max)
 
     def _fetch(self, portal: Portal, tag: str, rows_max: int) -> None:

@@ -36,12 +36,16 @@ class Prepared:
 
 @attrs.frozen
 class Outcome:
-    """What a command that succeeded answers; `columns` is empty for one without rows."""
+    """What a command that succeeded answers; `columns` is empty for one without rows.
+
+    `copied` are the rows that COPY shows, None for any other command.
+    """
 
     tag: str
     columns: tuple[str, ...] = ()
     oid: int = 25
     rows: tuple[tuple[str | None, ...], ...] = ()
+    copied: tuple[tuple[str | None, ...], ...] | None = None
 
 
 @attrs.define
@@ -157,6 +161,10 @@ class Session:
             self._pipelining = True
         return outcome
 
+    def note_work(self) -> None:
+        """Something that is not transaction control runs."""
+        self._pipelining = True
+
     def _do(self, command: Command, parameters: tuple[str | None, ...], alone: bool) -> Outcome:
         match command.kind:
             case Kind.SELECT:
@@ -169,6 +177,12 @@ class Session:
                 return self._control(command.kind)
             case Kind.SET | Kind.SET_CONFIG | Kind.SHOW:
                 return self._settle(command)
+            case Kind.COPY_OUT:
+                assert command.body is not None
+                rows = tuple((row,) for row in command.body.rows)
+                return Outcome(f"COPY {len(rows)}", copied=rows)
+            case Kind.DECLARE | Kind.FETCH | Kind.CLOSE | Kind.CLOSE_ALL:
+                return self._point(command, alone)
             case _:
                 return self._manage(command, alone)
 
@@ -234,6 +248,35 @@ class Session:
         self.statements.clear()
         self.portals.clear()
         self.settings.update(DEFAULTS)
+
+    def _point(self, command: Command, alone: bool) -> Outcome:
+        """DECLARE, FETCH and CLOSE: cursors are portals."""
+        if command.kind == Kind.CLOSE_ALL:
+            self.portals.clear()
+            return Outcome(command.kind.value)
+        if command.kind == Kind.DECLARE:
+            return self._declare(command, alone)
+        portal = self.portals.get(command.name)
+        if portal is None:
+            raise Refused("34000", f'cursor "{command.name}" does not exist')
+        if command.kind == Kind.CLOSE:
+            del self.portals[command.name]
+            return Outcome(command.kind.value)
+        rows, portal.waiting = portal.waiting[: command.count], portal.waiting[command.count :]
+        shape = portal.statement
+        return Outcome(f"FETCH {len(rows)}", shape.columns, shape.oid, tuple(rows))
+
+    def _declare(self, command: Command, alone: bool) -> Outcome:
+        if self.block == "none" and alone:
+            raise Refused("25P01", "DECLARE CURSOR can only be used in transaction blocks")
+        if command.name in self.portals:
+            raise Refused("42P03", f'cursor "{command.name}" already exists')
+        assert command.body is not None
+        opened = Portal(self.prepared(command.body, ()), ())
+        opened.outcome = self._do(command.body, (), False)
+        opened.waiting = list(opened.outcome.rows)
+        self.portals[command.name] = opened
+        return Outcome(command.kind.value)
 
     def _settle(self, command: Command) -> Outcome:
         if command.kind == Kind.SHOW:

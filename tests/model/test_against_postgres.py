@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.model.language import MAKE_TABLE
 from tests.model.server import ModelServer
 from tests.model.strategies import chunk_sizes, scripts
 from tests.support.raw import RawClient
@@ -28,6 +29,7 @@ def test_the_model_answers_what_postgresql_answers(
     model = ModelServer()
     address = postgres.host, postgres.port
     with RawClient(address, user=postgres.user, password=postgres.password) as real:
+        real.ask(query("set client_min_messages = error; " + MAKE_TABLE + "; reset all"))
         for segment in script:
             expected = replies_in(model.feed(segment.data))
             ready = sum(reply[0] == "Z" for reply in expected)

@@ -13,15 +13,18 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 
+from tests.model.language import MAKE_TABLE
 from tests.model.server import ModelServer
 from tests.model.strategies import scripts
 from tests.support.pooler import RunningPool, config_for, running_pool
+from tests.support.raw import RawClient
 from trio_pool.conform.adversaries import Rotation
 from trio_pool.conform.client import Client
 from trio_pool.conform.normalise import forgiving, normalised
 from trio_pool.conform.random_scripts import Segment
 from trio_pool.conform.replies import replies_in
 from trio_pool.conform.script import Say
+from trio_pool.conform.words import query
 from trio_pool.embedded import LocalServer
 from trio_pool.proof import Door
 
@@ -38,6 +41,13 @@ def lasting_pool(postgres: LocalServer, request: pytest.FixtureRequest) -> Itera
         default_pool_size=2 * CLIENTS,
         max_prepared_statements=request.param,
     )
+    with RawClient(
+        (postgres.host, postgres.port),
+        user=postgres.user,
+        password=postgres.password,
+        database=postgres.database,
+    ) as root:
+        root.ask(query("set client_min_messages = error; " + MAKE_TABLE))
     with running_pool(config, postgres) as pool:
         yield pool
 

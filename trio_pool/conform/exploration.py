@@ -10,6 +10,7 @@ import random
 from typing import Final
 
 import attrs
+import trio
 
 from trio_pool.conform.campaign import CLIENTS_MAX, ROTATION, Campaign
 from trio_pool.conform.compare import Difference
@@ -18,8 +19,10 @@ from trio_pool.conform.script import Script
 from trio_pool.conform.shrinking import smaller
 
 KINDS_MAX: Final = 12
-# Limit: what a pooler did once and not again is a finding, too, but cannot be made smaller.
+# Limits: what a pooler did once and not again is a finding, too, but cannot be made smaller; and
+# where the difference is silence, each attempt takes as long as one waits for an answer.
 _ATTEMPTS_MAX: Final = 100
+_SECONDS_MAX: Final = 60.0
 _MODES: Final = (ROTATION, ROTATION, "both", "trickle", "noise")
 
 
@@ -52,9 +55,10 @@ class Exploration:
     async def _smallest(self, found: Difference) -> Difference:
         """The same kind of difference in as small a script as can be found."""
         attempts = iter(range(_ATTEMPTS_MAX))
+        until = min(trio.current_time() + _SECONDS_MAX, self.campaign.deadline)
         while True:
             for script in smaller(found.script):
-                if self.campaign.out_of_time or next(attempts, None) is None:
+                if trio.current_time() > until or next(attempts, None) is None:
                     return found
                 less = await self._compare(script, found.mode)
                 if less is not None and less.kind == found.kind:

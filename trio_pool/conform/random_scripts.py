@@ -13,11 +13,14 @@ from typing import Final, Protocol, TypeVar
 import attrs
 
 from trio_pool.conform.words import (
+    COPY_DONE,
     FLUSH,
     SYNC,
     bind,
     close,
     close_portal,
+    copy_fail,
+    data,
     describe,
     describe_portal,
     execute,
@@ -27,6 +30,7 @@ from trio_pool.conform.words import (
 
 NAMES: Final = ("", "a", "b")
 PORTALS: Final = ("", "", "", "c")
+_USED_PORTALS: Final = (*PORTALS, "c", "cur")
 SELECTS: Final = (
     "select 'one'",
     "select 'two'",
@@ -54,11 +58,39 @@ SETTINGS: Final = (
     "show datestyle",
 )
 DISCARDS: Final = ("discard all", "discard plans")
-ALL_TEXTS: Final = (*SELECTS, *REFUSED, *CONTROL, *ABOUT_STATEMENTS, *SETTINGS, *DISCARDS)
+COPIES_OUT: Final = (
+    "copy (select 'one') to stdout",
+    "copy (select generate_series(1, 3)) to stdout",
+)
+# The names of cursors are those of portals; this one is nobody's else.
+CURSOR: Final = "cur"
+CURSORS: Final = (
+    "declare cur cursor for select generate_series(1, 3)",
+    "declare cur cursor for select 'one'",
+    "fetch 2 from cur",
+    "fetch 2 from cur",
+    "close cur",
+    "close all",
+)
+ALL_TEXTS: Final = (
+    *SELECTS,
+    *REFUSED,
+    *CONTROL,
+    *ABOUT_STATEMENTS,
+    *SETTINGS,
+    *DISCARDS,
+    *COPIES_OUT,
+)
+# Only a Query says these: what FETCH shows depends on when it is parsed, bound and executed.
+QUERIED_TEXTS: Final = (*ALL_TEXTS, *CURSORS)
 # Statements about statements and about transactions have a name that SQL never executes: one that
 # executed itself would never end, and transaction control by EXECUTE is odd (access/transam).
 INDIRECT_NAME: Final = "t"
-INDIRECT_TEXTS: Final = (*CONTROL, *ABOUT_STATEMENTS)
+INDIRECT_TEXTS: Final = (*CONTROL, *ABOUT_STATEMENTS, *COPIES_OUT)
+# What copies has a name and a portal that nobody uses without saying the data behind it.
+COPY_NAME: Final = "k"
+COPIES_IN: Final = ("copy sink from stdin", "copy sink from stdin", "copy nowhere from stdin")
+COPIED: Final = ("x\n", "y\nz\n", "w", "")
 NAMED_TEXTS: Final = (*SELECTS, *REFUSED, *SETTINGS, *DISCARDS)
 PARAMETERS: Final = ((), (), ("x",))
 
@@ -126,14 +158,42 @@ def _pipelined(choices: Choices) -> bytes:
 
 
 def _query(choices: Choices) -> bytes:
-    return texts_of_a_query(choices, ALL_TEXTS)
+    return texts_of_a_query(choices, QUERIED_TEXTS)
+
+
+def _query_with_copy(choices: Choices) -> bytes:
+    before = choices.choice(("", "", "select 'one'; ", "begin; ", "commit; "))
+    behind = choices.choice(("", "", "; select 'two'", "; commit", "; select 1/0"))
+    return query(before + choices.choice(COPIES_IN) + behind) + _data(choices)
+
+
+def _copy(choices: Choices) -> bytes:
+    """A COPY of the extended protocol, with Syncs that are none among its data."""
+    name, text = COPY_NAME, choices.choice(COPIES_IN)
+    prepared = close(name) + parse(name, text) if choices.randint(0, 2) else b""
+    described = describe(name) if choices.randint(0, 1) else b""
+    opened = bind(name, portal=name) + described + execute(portal=name)
+    swallowed = SYNC if choices.randint(0, 3) == 0 else b""
+    return prepared + close_portal(name) + opened + swallowed + _data(choices)
+
+
+def _data(choices: Choices) -> bytes:
+    said = b"".join(data(choices.choice(COPIED)) for _ in range(choices.randint(0, 3)))
+    return said + choices.choice((COPY_DONE, COPY_DONE, copy_fail("no")))
 
 
 def _unsynced_then_query(choices: Choices) -> bytes:
     return several(choices, 3, message) + query(choices.choice(ALL_TEXTS)) + SYNC
 
 
-_SEGMENTS: Final = (extended, extended, _query, _pipelined, _unsynced_then_query)
+_SEGMENTS: Final = (
+    extended,
+    extended,
+    _query,
+    _pipelined,
+    _unsynced_then_query,
+    _query_with_copy,
+)
 
 
 def _parse(choices: Choices) -> bytes:
@@ -166,7 +226,7 @@ def _bind(choices: Choices) -> bytes:
 
 
 def _execute(choices: Choices) -> bytes:
-    return execute(choices.choice((0, 1, 2)), choices.choice(PORTALS))
+    return execute(choices.choice((0, 1, 2)), choices.choice(_USED_PORTALS))
 
 
 def _describe(choices: Choices) -> bytes:
@@ -174,7 +234,7 @@ def _describe(choices: Choices) -> bytes:
 
 
 def _describe_portal(choices: Choices) -> bytes:
-    return describe_portal(choices.choice(PORTALS))
+    return describe_portal(choices.choice(_USED_PORTALS))
 
 
 def _close(choices: Choices) -> bytes:
@@ -182,7 +242,7 @@ def _close(choices: Choices) -> bytes:
 
 
 def _close_portal(choices: Choices) -> bytes:
-    return close_portal(choices.choice(PORTALS))
+    return close_portal(choices.choice(_USED_PORTALS))
 
 
 def _once(choices: Choices) -> bytes:
@@ -207,6 +267,7 @@ _MESSAGES: Final[tuple[Make, ...]] = (
     _close,
     _close_portal,
     _once,
+    _copy,
     _flush,
 )
 

@@ -153,7 +153,7 @@ WITH_PARAMETERS: Final = (
     Parametrised("select $1", ((), (INT4,), (TEXT,)), (("7",), ("seven",))),
     Parametrised("select v from t where id = $1", ((), (INT4,)), (("1",), ("9",), (None,))),
     Parametrised("select $1::text || $2", ((), (0, TEXT)), (("a", "b"), ("a",), ("a", None))),
-    Parametrised("select public.loud($1)", ((),), (("1",), ("2",))),
+    Parametrised("select loud($1)", ((),), (("1",), ("2",))),
     Parametrised("select 1 / $1::int", ((),), (("0",), ("1",))),
     Parametrised("select $1::date", ((),), (("01.02.2024",), ("2024-02-01",))),
     Parametrised("select $1::public.positive", ((),), (("1",), ("-1",))),

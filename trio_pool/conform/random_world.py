@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from trio_pool.conform.random_scripts import (
+    COPY_NAME,
     INDIRECT_NAME,
     NAMES,
     Choices,
@@ -39,6 +40,7 @@ from trio_pool.conform.words import (
     SYNC,
     bind,
     bind_binary,
+    close,
     close_portal,
     copy_fail,
     data,
@@ -206,7 +208,11 @@ def _copied(speaker: Speaker) -> bytes:
     end = COPY_DONE if choices.randint(0, 1) else copy_fail("no")
     text = choices.choice(("copy u from stdin", "copy u (a) from stdin (format csv)"))
     sent = b"".join(lines) + end
-    return once(text) + sent + SYNC if choices.randint(0, 1) else query(text) + sent
+    if choices.randint(0, 1):
+        return query(text) + sent
+    name = COPY_NAME
+    prepared = close(name) + close_portal(name) + parse(name, text)
+    return prepared + bind(name, portal=name) + execute(portal=name) + sent + SYNC
 
 
 def _model(speaker: Speaker) -> bytes:
@@ -239,7 +245,8 @@ _BLOCKS: Final = (
 def ends(said: bytes) -> str:
     """How many ReadyForQuery a segment brings, as far as its messages tell."""
     kinds = [chr(message[0]) for message in messages_in(said)]
-    if "Q" in kinds and len(kinds) > 1 and not {"d", "c", "f"} & set(kinds):
+    if len(kinds) > 1 and {"Q", "d", "c", "f"} & set(kinds):
+        # An error may swallow a Query, and COPY a Sync.
         return FIND_OUT
     return "Z" * max(1, kinds.count("S"))
 

@@ -90,6 +90,8 @@ class Plan:
     # What the client calls the statement of each command.
     aliases: list[bytes | None] = attrs.Factory(list)
     stale: bool = False
+    # The segment in which its stand-ins are prepared, which an error may make the server skip.
+    segment: int = -1
     # It drops every name of the client, known or not.
     drops_all: bool = False
     # Command tags to show instead of the server's, by the place of their command.

@@ -154,6 +154,7 @@ def _plan(relay: Relay, backend: BackendState, statement: Statement) -> Plan | N
     assert statement.command is not None
     plan = make_plan(relay, backend, statement.text, (statement.command,), False)
     if plan is not None:
+        plan.segment = backend.pipeline.segment
         relay.plans[statement] = plan
     return plan
 
@@ -161,6 +162,8 @@ def _plan(relay: Relay, backend: BackendState, statement: Statement) -> Plan | N
 def _holds(relay: Relay, backend: BackendState, plan: Plan) -> bool:
     deed = plan.deeds[0]
     if deed is None or deed.done:
+        return False
+    if deed.stand_in and plan.segment != backend.pipeline.segment:
         return False
     known = relay.client.names.get(deed.name)
     if deed.prepares:

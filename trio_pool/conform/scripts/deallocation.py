@@ -257,4 +257,11 @@ SCRIPTS: Final = (
         run("t") + SYNC,
         cases=(31,),
     ),
+    script(
+        "a DEALLOCATE is bound again whose first Bind an error made the server skip",
+        parse("b", "select 1") + parse("t", "deallocate b") + SYNC,
+        Say(0, execute(portal="nobody") + bind("t") + SYNC + run("t") + SYNC, "ZZ"),
+        bind("b") + SYNC,
+        cases=(50,),
+    ),
 )

@@ -14,7 +14,7 @@ from protocol.errors import ProtocolViolation
 from protocol.framing import FrameReader
 from protocol.handshake import LoggedIn
 from protocol.tags import BackendTag
-from trio_pool.errors import BackendLost, Ending
+from trio_pool.errors import BackendLost, Ending, SessionFailed
 from trio_pool.relay import BackendState
 from trio_pool.settings import BackendSettings
 from trio_pool.switchboard import Switchboard
@@ -71,6 +71,7 @@ class Backend(Turn):
         "resting_since",
         "cancels",
         "settling",
+        "blamed",
     )
 
     def __init__(
@@ -105,6 +106,8 @@ class Backend(Turn):
         # Cancel requests on their way to this backend: it must not change hands meanwhile.
         self.cancels = 0
         self.settling = False
+        # Whose replies were being heard when a bug showed: it may have lost the backend already.
+        self.blamed: Holder | None = None
         self.wire = Wire(sock, switchboard, self)
 
     @property
@@ -121,7 +124,11 @@ class Backend(Turn):
         """Replies for the holder; what comes while idle is nobody's."""
         holder = self.holder
         if holder is not None:
-            holder.heard(data)
+            try:
+                holder.heard(data)
+            except Exception:
+                self.blamed = holder
+                raise
         else:
             self._idle_bytes(data)
 
@@ -161,5 +168,11 @@ class Backend(Turn):
             self.holder.backend_drained()
 
     def on_failure(self, failure: Exception) -> None:
-        """A bug: this backend cannot be trusted any more."""
-        self.on_closed()
+        """A bug: this backend cannot be trusted any more, and its holder is told."""
+        holder = self.holder or self.blamed
+        self.blamed = None
+        try:
+            self.pool.discard(self)
+        finally:
+            if holder is not None:
+                holder.backend_lost(SessionFailed())

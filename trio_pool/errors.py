@@ -35,6 +35,7 @@ class SessionFailed(Ending):
 
     sqlstate = "XX000"
     message = "internal error of the pooler"
+    hint = "The traceback is in the pooler's log; connect again."
 
 
 class Refused(Ending):

@@ -5,7 +5,9 @@ Timeouts are timestamps, compared once per round; nothing on the steady path set
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import TypeVarTuple
 
 import trio
 
@@ -18,10 +20,15 @@ from trio_pool.errors import (
     IdleTransactionTimeout,
     QueryTimeout,
     QueryWaitTimeout,
+    SessionFailed,
     TransactionTimeout,
 )
 from trio_pool.pool import Pool
 from trio_pool.session import Session
+
+log = logging.getLogger(__name__)
+
+Given = TypeVarTuple("Given")
 
 ROUND_SECONDS = 0.1
 # Why less often: there may be thousands of idle clients, and there are few backends.
@@ -53,14 +60,22 @@ async def keep_time(
             continue
         now = trio.current_time()
         for name, pool in list(pools.items()):
-            tend(pool, now)
+            _guarded(tend, pool, now)
             if pool.never_worked and now - pool.failed_at > FORGET_SECONDS:
                 # Whoever may log in can ask for any number of databases that do not exist.
                 del pools[name]
         if now - idle_looked_at >= IDLE_ROUND_SECONDS:
             idle_looked_at = now
-            dismiss_idle(pools.values(), sessions, now)
-        tend_arrivals(now)
+            _guarded(dismiss_idle, pools.values(), sessions, now)
+        _guarded(tend_arrivals, now)
+
+
+def _guarded(call: Callable[[*Given], None], *given: *Given) -> None:
+    """A round that fails is a bug, and no reason for there to be no more rounds."""
+    try:
+        call(*given)
+    except Exception:
+        log.exception("a round of the janitor failed")
 
 
 def tend(pool: Pool, now: float) -> None:
@@ -92,7 +107,11 @@ def tend(pool: Pool, now: float) -> None:
         if isinstance(holder, Session):
             if holder.relay.pins:
                 send_away_if_idle(holder, now)
-            _check(holder, backend, now)
+            try:
+                _check(holder, backend, now)
+            except Exception:
+                log.exception("a client could not be looked at session=%d", holder.number)
+                holder.end(SessionFailed())
         elif isinstance(holder, Errand):
             _hurry(pool, holder, now - backend.held_since)
 

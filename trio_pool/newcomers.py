@@ -39,9 +39,10 @@ class Newcomers:
     def settle(self) -> None:
         """Give a task to each of them."""
         while self._young:
-            session, pid = self._young.popitem()
-            session.host = None
+            session, pid = next(iter(self._young.items()))
             self._server.clients.start_task(session, pid)
+            del self._young[session]
+            session.host = None
 
     def close(self) -> None:
         """Close on those who came in the last sweep of all: no task can be started any more."""
@@ -50,12 +51,16 @@ class Newcomers:
 
     def ended(self, session: Session) -> None:
         """End the visit here and now, or have a task say what there is to be said."""
-        pid = self._young.pop(session)
-        session.host = None
+        pid = self._young[session]
         if session.ending is not None or session.wire.sending:
             session.wire.pause()
+            # Why in this order: where it fails, the next round tries again.
             self._server.clients.start_task(session, pid)
+            del self._young[session]
+            session.host = None
             return
+        del self._young[session]
+        session.host = None
         self._server.clients.forget(session, pid)
         part_at_once(session)
         session.wire.turn = NOBODY

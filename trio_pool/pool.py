@@ -394,11 +394,13 @@ class Pool:
             if backend in resting:
                 resting.remove(backend)
         backend.holder = None
-        if not backend.wire.broken and not backend.wire.sending:
-            backend.wire.put(frontend.terminate())
-        backend.wire.close()
-        backend.state.pipeline.abandon()
         self._caps.count(self.database.name, self.user, -1)
+        try:
+            if not backend.wire.broken and not backend.wire.sending:
+                backend.wire.put(frontend.terminate())
+        finally:
+            backend.wire.close()
+        backend.state.pipeline.abandon()
         log.info("backend closed backend=%d pool=%s", backend.number, self.name)
         self.grow()
 

@@ -413,10 +413,15 @@ class Session(Turn):
         self.backend = None
         if not self.wire.reading and not self.leaving:
             self.wire.resume()
-        if self.pool.resets_always:
-            self.pool.reset(backend, self.pool.settings.server_reset_query)
-        else:
-            self.pool.give_back(backend)
+        try:
+            if self.pool.resets_always:
+                self.pool.reset(backend, self.pool.settings.server_reset_query)
+            else:
+                self.pool.give_back(backend)
+        except Exception:
+            # Nobody else knows of it any more.
+            self.pool.discard(backend)
+            raise
 
     def _keep(self, backend: Backend) -> None:
         """The transaction is over, and the backend stays."""
@@ -464,6 +469,18 @@ class Session(Turn):
         if self.ended.is_set():
             return
         self.ending = why
+        try:
+            self._give_everything_back()
+        except Exception:
+            log.exception("the end of a session failed session=%d", self.number)
+            self.ending = SessionFailed()
+        self.ended.set()
+        if self.host is not None:
+            self.host.ended(self)
+        else:
+            self.wire.pause()
+
+    def _give_everything_back(self) -> None:
         if self.waiting_since:
             self.waiting_since = 0.0
             self.pool.withdraw(self)
@@ -471,19 +488,21 @@ class Session(Turn):
         if backend is not None:
             self.backend = None
             self.quiet_end = self.quiet_end or self.relay.mid_message
-            clean = self.relay.releasable and not backend.wire.sending
-            if clean and self.pool.adversary is not None:
-                self.pool.adversary.over(self, backend)
-            # Settings nobody has read yet go with a reset, or with the backend.
-            clean = clean and (not self.relay.settings_suspect or bool(self.relay.pins))
-            detach(self.relay)
-            self._part_from(backend, clean)
+            try:
+                self._leave_backend(backend)
+            except Exception:
+                self.pool.discard(backend)
+                raise
         absence.stop_listening(self)
-        self.ended.set()
-        if self.host is not None:
-            self.host.ended(self)
-        else:
-            self.wire.pause()
+
+    def _leave_backend(self, backend: Backend) -> None:
+        clean = self.relay.releasable and not backend.wire.sending
+        if clean and self.pool.adversary is not None:
+            self.pool.adversary.over(self, backend)
+        # Settings nobody has read yet go with a reset, or with the backend.
+        clean = clean and (not self.relay.settings_suspect or bool(self.relay.pins))
+        detach(self.relay)
+        self._part_from(backend, clean)
 
     def _part_from(self, backend: Backend, clean: bool) -> None:
         # Nobody has asked which of these there are.

@@ -259,5 +259,14 @@ class Switchboard:
                     wire.read()
             except Exception as failure:
                 log.exception("a turn failed descriptor=%d", descriptor)
-                wire.turn.on_failure(failure)
+                _end(wire, failure)
         return len(ready)
+
+
+def _end(wire: Wire, failure: Exception) -> None:
+    """End what a wire belongs to; if that fails, too, at least the other side learns of it."""
+    try:
+        wire.turn.on_failure(failure)
+    except Exception:
+        log.exception("the end of a turn failed descriptor=%d", wire.descriptor)
+        wire.close()

@@ -235,8 +235,8 @@ MUTATIONS: Final = (
     Mutation(
         "a client that leaves in a transaction gives its backend back",
         _SESSION,
-        "            clean = self.relay.releasable and not backend.wire.sending\n",
-        "            clean = not backend.wire.sending\n",
+        "        clean = self.relay.releasable and not backend.wire.sending\n",
+        "        clean = not backend.wire.sending\n",
         ("tests/shell/test_departures.py",),
     ),
     Mutation(

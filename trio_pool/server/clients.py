@@ -83,14 +83,15 @@ class Clients:
         session.user = card.user
         server.census.count(card.database, card.user, +1)
         server.sessions[pid] = session
+        if server.hooks is not None or server.adversary is not None:
+            arrival.wire.turn = Monitor(session, server.hooks or NO_HOOKS, server.adversary)
+        # Why so early: from here on somebody answers for it, whatever fails.
+        server.newcomers.enter(session, pid)
         if server.config.settings.log_connections:
             log.info(
                 "client connected session=%d database=%r user=%r",
                 *(session.number, card.database, card.user),
             )
-        if server.hooks is not None or server.adversary is not None:
-            arrival.wire.turn = Monitor(session, server.hooks or NO_HOOKS, server.adversary)
-        server.newcomers.enter(session, pid)
         if server.shutdown.draining:
             session.drain(ShuttingDown())
         if arrival.rest:
@@ -105,12 +106,13 @@ class Clients:
         try:
             await session.ended.wait()
         finally:
-            session.end(ShuttingDown())
-            self.forget(session, pid)
             try:
+                session.end(ShuttingDown())
+                self.forget(session, pid)
                 await part_with(session)
             except Exception:
                 log.exception("a client's task failed session=%d", session.number)
+                session.wire.close()
             finally:
                 # Session and wire know each other: parted, they are freed at once.
                 session.wire.turn = NOBODY

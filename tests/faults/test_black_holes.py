@@ -83,6 +83,7 @@ def code(replies: list[Reply]) -> str | None:
     return field(replies[-2], "C")
 
 
+@pytest.mark.hard_case(156)
 def test_a_query_that_is_never_answered_ends_with_query_timeout(play: Play) -> None:
     async def scene(there: World) -> None:
         client = await guest(there)
@@ -98,6 +99,7 @@ def test_a_query_that_is_never_answered_ends_with_query_timeout(play: Play) -> N
     play(scene, query_timeout=60)
 
 
+@pytest.mark.hard_case(186)
 def test_a_server_that_never_answers_the_login_ends_with_query_wait_timeout(
     play: Play,
 ) -> None:
@@ -121,6 +123,7 @@ def test_a_server_that_never_answers_the_login_ends_with_query_wait_timeout(
     play(scene)
 
 
+@pytest.mark.hard_case(156)
 def test_a_backend_that_does_not_answer_the_check_is_never_lent(
     play: Play,
 ) -> None:
@@ -144,6 +147,7 @@ def test_a_backend_that_does_not_answer_the_check_is_never_lent(
     play(scene)
 
 
+@pytest.mark.hard_case(192)
 def test_a_client_that_fell_silent_in_its_transaction_loses_it_and_not_the_backend(
     play: Play,
 ) -> None:
@@ -262,6 +266,7 @@ class _Reader:
     ],
     ids=lambda reader: reader.title,
 )
+@pytest.mark.hard_case(191)
 def test_ten_gigabytes_for_a_client_that_never_reads_take_no_room(
     play: Play, reader: _Reader
 ) -> None:

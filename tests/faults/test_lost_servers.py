@@ -79,6 +79,7 @@ def test_a_backend_that_is_ended_in_a_transaction_ends_one_client_once(
         assert other.ask(frontend.query(b"commit"))[-1] == ("Z", "I")
 
 
+@pytest.mark.hard_case(153)
 def test_a_crash_ends_those_in_transactions_and_the_others_wait_for_the_recovery(
     running: RunningPool,
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_crash_ends_those_in_transactions_and_the_others_wait_for_the_recovery
             assert newcomer.rows("select 'welcome'") == [("welcome",)]
 
 
+@pytest.mark.hard_case(158)
 def test_a_server_without_room_makes_clients_wait(running: RunningPool, own: LocalServer) -> None:
     """53300 passes: whoever waits is served when there is room again."""
     crowd: list[psycopg.Connection] = []

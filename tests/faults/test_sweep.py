@@ -25,6 +25,7 @@ pytestmark = [
 @pytest.mark.parametrize(
     "number", range(len(CONVERSATIONS)), ids=[talk.title for talk in CONVERSATIONS]
 )
+@pytest.mark.hard_case(157)
 def test_whatever_breaks_concerns_one_client_and_leaves_nothing(
     number: int, postgres: LocalServer
 ) -> None:

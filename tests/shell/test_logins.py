@@ -74,6 +74,23 @@ def test_who_takes_too_long_is_told_so(packets: tuple[bytes, ...], pool: StartPo
     assert b"Mclient_login_timeout\0" in said
 
 
+@pytest.mark.hard_case(176)
+def test_who_sends_byte_by_byte_has_no_more_time_than_others(pool: StartPool) -> None:
+    running = pool(client_login_timeout=0.5)
+    packet = startup.startup_message([(b"user", b"x"), (b"application_name", b"y" * 9_000)])
+    said, sent = b"", 0
+    with socket.create_connection((running.host, running.port)) as stranger:
+        stranger.settimeout(0.05)
+        while b"client_login_timeout" not in said:
+            stranger.sendall(packet[sent : sent + 1])
+            sent += 1
+            with contextlib.suppress(TimeoutError):
+                said += stranger.recv(65536)
+            assert sent < len(packet), "it was let finish"
+
+    assert said.count(b"\0VFATAL\0") == 1
+
+
 def test_waiting_for_a_backend_counts_as_login_time(pool: StartPool) -> None:
     running = pool(default_pool_size=1, client_login_timeout=1.5)
     with client_of(running) as holder:

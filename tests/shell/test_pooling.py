@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from protocol import frontend
+from protocol.errors import ServerRefused
 from tests.conftest import StartPool
 from tests.support.pooler import RunningPool, client_of, config_for
 from tests.support.raw import RawClient
@@ -117,6 +118,13 @@ def _until_waiting(running: RunningPool, count: int) -> None:
     pool = next(iter(running.serving.server.pools.values()))
     while len(pool.waiting) < count:
         threading.Event().wait(0.005)
+
+
+def _until_busy(postgres: LocalServer) -> None:
+    with psycopg.connect(postgres.url(), autocommit=True) as root:
+        asked = "select exists (select from pg_stat_activity where wait_event = 'PgSleep')"
+        while root.execute(asked).fetchone() != (True,):
+            threading.Event().wait(0.005)
 
 
 def test_an_old_backend_is_replaced(pool: StartPool) -> None:
@@ -232,6 +240,25 @@ def test_a_waiting_query_can_be_cancelled(pool: StartPool) -> None:
         assert replies[-1] == ("Z", "I")
         holder.ask(frontend.query(b"commit"))
         assert waiter.rows("select 3") == [("3",)]
+
+
+@pytest.mark.hard_case(169)
+def test_a_cancel_request_needs_no_place_among_the_clients_nor_a_backend(
+    pool: StartPool, postgres: LocalServer
+) -> None:
+    running = pool(default_pool_size=1, max_client_conn=2)
+    with client_of(running) as busy, client_of(running) as waiter:
+        busy.send(frontend.query(b"select pg_sleep(600)"))
+        _until_busy(postgres)
+        waiter.send(frontend.query(b"select 2"))
+        _until_waiting(running, 1)
+        with pytest.raises(ServerRefused, match="max_client_conn"):
+            client_of(running)
+
+        busy.cancel()
+
+        assert any(("C", "57014") in reply for reply in busy.receive())
+        assert ("D", b"2") in waiter.receive()
 
 
 async def test_when_the_pool_stops_a_transaction_is_finished_first(postgres: LocalServer) -> None:

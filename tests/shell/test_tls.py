@@ -201,6 +201,25 @@ def test_what_was_said_in_the_clear_never_passes_for_encrypted(operated: Operate
         assert b"received unencrypted data after SSL request" in said
 
 
+@pytest.mark.hard_case(175)
+def test_a_handshake_that_stalls_ends_with_the_time_for_the_login(operated: Operated) -> None:
+    operated.settings["client_login_timeout"] = "1"
+    with serving(operated) as running:
+        assert running.serving is not None
+        address = next(a for a in running.serving.addresses if isinstance(a, tuple))
+        with socket.create_connection(address, 60) as plain:
+            plain.sendall(startup.ssl_request())
+            assert plain.recv(1) == b"S"
+            # The first bytes of a ClientHello, and no more.
+            plain.sendall(b"\x16\x03\x01\x02")
+            with client(running, sslmode="require") as here:
+                assert here.execute("select 1").fetchone() == (1,)
+
+            # Until the pool closes; the connection's own patience is a minute.
+            while plain.recv(10_000):
+                pass
+
+
 @pytest.mark.parametrize("noise", [b"\x16\x03\x01\x00\x05hello", os.urandom(300)])
 def test_noise_in_the_handshake_ends_that_client_alone(operated: Operated, noise: bytes) -> None:
     with serving(operated) as running:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from protocol.frontend import bind, describe_statement, execute, parse, query, sync
+from protocol.frontend import (
+    bind,
+    describe_portal,
+    describe_statement,
+    execute,
+    parse,
+    query,
+    sync,
+)
 from tests.model.relayed import ModelPool
 from tests.model.server import ModelServer
 from tests.model.strategies import scripts
@@ -67,6 +75,33 @@ DEALLOCATED_AT_ONCE = [
     ),
 ]
 
+# While one text is described under a second name its copy is closed to make room, and replayed.
+DESCRIBED_AND_REPLAYED = [
+    Segment(0, parse(b"a", b"select 'two'") + sync()),
+    Segment(
+        0,
+        parse(b"b", b"select 'two'")
+        + parse(b"t", b"deallocate a")
+        + describe_portal(b"c")
+        + describe_statement(b"b")
+        + sync(),
+    ),
+]
+
+# The name is taken; a Bind behind that has its statement prepared once more, which is skipped.
+TAKEN_AND_BOUND = [
+    Segment(
+        0,
+        parse(b"t", b"execute b ('x')")
+        + parse(b"b", b"select $1::text")
+        + parse(b"t", b'execute "a"')
+        + bind(statement=b"t")
+        + sync()
+        + parse(b"t", b"prepare a as select * from nowhere")
+        + sync(),
+    ),
+]
+
 choices = st.lists(st.integers(0, 30), max_size=12)
 
 
@@ -107,6 +142,8 @@ def test_a_client_sees_one_private_server(script: list[Segment], choices: list[i
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(script=scripts(clients=CLIENTS), choices=choices)
+@example(script=DESCRIBED_AND_REPLAYED, choices=[25, 0])
+@example(script=TAKEN_AND_BOUND, choices=[23])
 def test_a_client_sees_one_private_server_when_backends_keep_one_statement(
     script: list[Segment], choices: list[int]
 ) -> None:

@@ -253,4 +253,26 @@ MUTATIONS: Final = (
         "    relay.settings.mention(names_in(text))\n",
         ("tests/shell/test_classic_disasters.py", "-k", "row_level or asyncpg"),
     ),
+    Mutation(
+        "a later segment counts on an unanswered Parse",
+        _STATEMENTS,
+        "        return parse if parse is not None and parse.segment != segment else None\n",
+        "        return None\n",
+        MODEL,
+    ),
+    Mutation(
+        "a description takes another copy for its own",
+        _EFFECTS,
+        "        if names.get(statement) != self.server_name:\n            return\n"
+        "        del names[statement]\n",
+        "        if names.pop(statement, None) is None:\n            return\n",
+        MODEL,
+    ),
+    Mutation(
+        "an older answer settles a newer Parse",
+        _STATEMENTS,
+        "        if parse is not None and not parse.open:\n",
+        "        if parse is not None:\n",
+        MODEL,
+    ),
 )

@@ -174,6 +174,10 @@ class Pipeline:
         self.owed.append(entry)
         self.segment_open = True
 
+    def owe_unheard(self, entry: Owed) -> None:
+        """Remember a request that is answered in its turn and that the server never hears of."""
+        self.owed.append(entry)
+
     @property
     def fresh(self) -> bool:
         """Nothing of the client's has been sent in this transaction, which has not begun."""

@@ -2,7 +2,8 @@
 
 Used only where somebody wants to know (hooks, the adversarial mode); the relay reads for
 itself. Takes chunks of any size. Query and Parse are collected whole, of a Bind only the names;
-everything else is skipped by its length and never kept.
+everything else is skipped by its length and never kept. A Close is looked at, too: of a name
+it needs no backend.
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ import attrs
 from protocol.framing import HEADER_BYTES
 from protocol.tags import FrontendTag
 
-_COLLECTED: Final = (FrontendTag.QUERY, FrontendTag.PARSE, FrontendTag.BIND)
+_COLLECTED: Final = (
+    FrontendTag.QUERY,
+    FrontendTag.PARSE,
+    FrontendTag.BIND,
+    FrontendTag.CLOSE,
+)
 # Messages that no backend is needed for.
 _UNASKING: Final = (
     FrontendTag.COPY_DATA,
     FrontendTag.COPY_DONE,
     FrontendTag.COPY_FAIL,
+    FrontendTag.FLUSH,
     FrontendTag.PASSWORD,
     FrontendTag.TERMINATE,
 )
@@ -68,12 +75,17 @@ class Overheard:
             if tag in _COLLECTED and body_stop > len(data):
                 self._needed = body_stop - position
                 break
-            if tag not in _UNASKING:
-                yield _said(tag, data[position + HEADER_BYTES : body_stop])
+            body = data[position + HEADER_BYTES : body_stop]
+            if tag not in _UNASKING and not (tag == FrontendTag.CLOSE and _names_one(body)):
+                yield _said(tag, body)
             self._skip = max(0, stop - len(data))
             position = min(stop, len(data))
         self._kept = [data[position:]] if position < len(data) else []
         self._size = len(data) - position
+
+
+def _names_one(closed: bytes) -> bool:
+    return closed.startswith(b"S") and closed != b"S\0"
 
 
 def _said(tag: int, body: bytes) -> Said:

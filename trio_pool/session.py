@@ -185,6 +185,8 @@ class Session(Turn):
         """Send what the relay has decided, and give it what it asks for."""
         relay = self.relay
         if relay.wants_backend and self.backend is None:
+            if relay.to_client:
+                self.send()
             if self.waiting_since == 0.0:
                 self.pool.request(self)
             elif relay.parts_bytes > _KEPT_BYTES_MAX:

@@ -16,6 +16,9 @@ CONVERSATION = (
     + frontend.sync()
     + frontend.copy_data(BIG)
     + frontend.copy_done()
+    + frontend.close_statement(b"s1")
+    + frontend.flush()
+    + frontend.close_portal(b"p")
     + frontend.parse(b"", b"select 2")
     + frontend.terminate()
 )
@@ -25,6 +28,8 @@ HEARD = [
     Said(ord("B"), b"s1"),
     Said(ord("E")),
     Said(ord("S")),
+    # That of the portal: a name is closed, and flushed, without a backend.
+    Said(ord("C")),
     Said(ord("P"), b"", b"select 2"),
 ]
 

@@ -145,6 +145,33 @@ def test_a_client_that_flushes_and_then_rests_loses_its_backend(pool: StartPool)
         assert ("D", b"served") in other.receive()
 
 
+@pytest.mark.hard_case(10)
+@pytest.mark.parametrize(
+    ("said", "answers"),
+    [
+        # What go-pg and bun say at the end of a statement, and then wait for their program.
+        ([parse("s", "select 1") + SYNC, close("s") + FLUSH], ["1Z", "3"]),
+        ([parse("s", "select 1") + SYNC + close("s") + FLUSH], ["1Z3"]),
+        ([FLUSH + close("s") + FLUSH], ["3"]),
+        ([query("begin") + query("commit") + close("s")], ["ZZ3"]),
+        ([FLUSH], [""]),
+    ],
+)
+def test_a_client_that_asks_nothing_of_the_server_holds_no_backend(
+    pool: StartPool, said: list[bytes], answers: list[str]
+) -> None:
+    running = pool(default_pool_size=1)
+
+    with client_of(running) as client, client_of(running) as other:
+        for words, answer in zip(said, answers, strict=True):
+            client.ask(words, answer)
+        assert other.rows("select 'served'") == [("served",)]
+
+        again = client.ask(parse("s", "select 2") + run("s") + SYNC)
+        assert ("D", b"2") in again
+        assert client.ask(SYNC) == [("Z", "I")]
+
+
 @pytest.mark.hard_case(26)
 def test_one_fatal_error_reaches_a_client_that_is_still_writing(pool: StartPool) -> None:
     running = pool(default_pool_size=1)

@@ -246,11 +246,10 @@ def on_execute(relay: Relay, data: bytes, start: int, stop: int) -> bool:
 def on_close(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Close of a name is answered here, in its place; the server's copy stays for others."""
     backend = link_of(relay)
-    name_stop = data.find(b"\0", start + 6, stop)
-    if stop - start < 7 or data[start + 5] != _STATEMENT or name_stop != stop - 1:
+    key = _name_to_close(data, start, stop)
+    if key is None:
         backend.pipeline.owe(PLAIN[FrontendTag.CLOSE])
         return True
-    key = data[start + 6 : min(name_stop, start + 6 + NAME_BYTES)]
     if not key:
         effect = UnnamedChange(relay, backend)
         own_unnamed(relay, backend, FrontendTag.CLOSE, None, effect)
@@ -268,6 +267,28 @@ def on_close(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         _CLOSE_COMPLETE,
         backend.pipeline.segment,
     )
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_unheard(entry)
     relay.client.tentative[key] = entry
     return True
+
+
+def close_without_backend(relay: Relay, data: bytes, start: int, stop: int) -> bool:
+    """Close of a name by a client that holds no backend, which needs none for it.
+
+    Some drivers end a statement with Close and Flush, and are silent until their program has more
+    to do: the Sync that would end a lease may never come. False when a server must answer.
+    """
+    key = _name_to_close(data, start, stop)
+    if not key:
+        return False
+    relay.client.take(key)
+    relay.to_client.append(_CLOSE_COMPLETE)
+    return True
+
+
+def _name_to_close(data: bytes, start: int, stop: int) -> bytes | None:
+    """The statement that a Close names; None for a portal, and for what a server refuses."""
+    name_stop = data.find(b"\0", start + 6, stop)
+    if stop - start < 7 or data[start + 5] != _STATEMENT or name_stop != stop - 1:
+        return None
+    return data[start + 6 : min(name_stop, start + 6 + NAME_BYTES)]

@@ -15,7 +15,13 @@ from protocol.framing import HEADER_BYTES, LENGTH_MAX
 from protocol.frontend import flush
 from protocol.pipeline import FAKE, PLAIN, Effect, Owed
 from protocol.tags import FrontendTag
-from trio_pool.relay.binding import on_bind, on_close, on_describe, on_execute
+from trio_pool.relay.binding import (
+    close_without_backend,
+    on_bind,
+    on_close,
+    on_describe,
+    on_execute,
+)
 from trio_pool.relay.flow import (
     FINISH,
     drop_message,
@@ -73,6 +79,9 @@ _UNASKING: Final = bytes(
     ]
 )
 
+# And those of which some need none (`_needs_none`).
+_MAY_NOT_ASK: Final = _UNASKING + bytes([FrontendTag.CLOSE, FrontendTag.FLUSH])
+
 # A Bind beyond this size is passed on in pieces once its names are known.
 _STREAM_BYTES: Final = 65_536
 
@@ -110,7 +119,7 @@ def take_from_client(relay: Relay, chunk: bytes) -> None:
 
 def asks(chunk: bytes) -> bool:
     """Whether `chunk` begins with a whole message that a backend must answer."""
-    if len(chunk) < HEADER_BYTES or chunk[0] in _UNASKING:
+    if len(chunk) < HEADER_BYTES or chunk[0] in _MAY_NOT_ASK:
         return False
     length: i64 = (chunk[1] << 24) | (chunk[2] << 16) | (chunk[3] << 8) | chunk[4]
     return length < len(chunk)
@@ -284,14 +293,21 @@ def _go_on_later(relay: Relay, missing: int, end: int) -> None:
 
 
 def _without_backend(relay: Relay, tag: int, data: bytes, position: int, stop: int) -> bool:
-    """Without a backend: leave, ignore what a server ignores, or ask for one."""
+    """Without a backend: do what takes none, ignore what a server ignores, or ask for one."""
     if tag == FrontendTag.TERMINATE:
         relay.goodbye = True
-    elif tag not in _UNASKING:
+    elif tag not in _UNASKING and not _needs_none(relay, tag, data, position, stop):
         relay.wants_backend = True
         return False
     drop_message(relay, data, position, stop)
     return True
+
+
+def _needs_none(relay: Relay, tag: int, data: bytes, position: int, stop: int) -> bool:
+    """Whether nothing is left to do of a Close, or of a Flush that no server refuses."""
+    if tag == FrontendTag.FLUSH:
+        return stop - position == HEADER_BYTES
+    return tag == FrontendTag.CLOSE and close_without_backend(relay, data, position, stop)
 
 
 def _skip(relay: Relay, tag: int, data: bytes, position: int, stop: int) -> None:

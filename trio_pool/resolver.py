@@ -118,12 +118,19 @@ async def _first_of(addresses: tuple[str, ...], port: int) -> trio.SocketStream:
         streams.append(stream)
         scope.cancel()
 
-    async with trio.open_nursery() as nursery:
-        for address in addresses:
-            failed = trio.Event()
-            nursery.start_soon(functools.partial(attempt, address, failed, nursery.cancel_scope))
-            with trio.move_on_after(_ALONE_SECONDS):
-                await failed.wait()
+    try:
+        async with trio.open_nursery() as nursery:
+            for address in addresses:
+                failed = trio.Event()
+                attempt_one = functools.partial(attempt, address, failed, nursery.cancel_scope)
+                nursery.start_soon(attempt_one)
+                with trio.move_on_after(_ALONE_SECONDS):
+                    await failed.wait()
+    except BaseException:
+        # Hazard: the pool may be stopped just when one has succeeded.
+        for stream in streams:
+            await trio.aclose_forcefully(stream)
+        raise
     for late in streams[1:]:
         await late.aclose()
     if not streams:

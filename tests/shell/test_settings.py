@@ -244,6 +244,7 @@ def test_an_option_that_the_system_refuses_keeps_no_socket(served: Serve) -> Non
     gc.collect()
 
     running.tell("SET tcp_keepcnt = 0")
+    running.tell("SET query_wait_timeout = 60")
     with running.client() as client:
         assert client.execute("select 1").fetchone() == (1,)
 

@@ -9,6 +9,7 @@ and the client's next message waits for the end, because what it must say depend
 from __future__ import annotations
 
 from protocol import frontend
+from protocol.framing import HEADER_BYTES
 from protocol.pipeline import FAKE, HIDDEN, PLAIN, RELAY, Effect, Owed
 from protocol.sql.command import Classification, CommandKind
 from protocol.tags import BackendTag, FrontendTag, TransactionStatus
@@ -97,7 +98,8 @@ def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Query: as it came, unless it speaks of prepared statements."""
     backend = link_of(relay)
     # A server refuses what does not end in its first NUL, whatever it says.
-    text = data[start + 5 : stop - 1]
+    # Why the question: compiled, a slice that ends before it begins (no NUL at all) is an error.
+    text = data[start + 5 : stop - 1] if stop - start > HEADER_BYTES else b""
     found: Classification | None = None
     functions = relay.pool.functions
     if not harmless(text, functions):

@@ -144,3 +144,13 @@ class FrameReader:
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
+
+
+def name_end(data: bytes, start: int, stop: int) -> int:
+    """Where the NUL is that ends the name at `start`; -1 if there is none before `stop`.
+
+    Why the look first: most names are empty, and a search costs a hundred times as much.
+    """
+    if start < stop and start < len(data) and data[start] == 0:
+        return start
+    return data.find(b"\0", start, stop)

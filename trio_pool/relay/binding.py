@@ -11,6 +11,7 @@ from typing import Final
 
 from protocol import frontend
 from protocol.errors import ProtocolViolation
+from protocol.framing import name_end
 from protocol.pipeline import FAKE, PLAIN, RELAY, Owed
 from protocol.tags import FrontendTag
 from trio_pool.customs import NOTHING_LOCAL, names_among
@@ -95,8 +96,8 @@ def _forgive_stale(relay: Relay, statement: Statement | None, server_name: bytes
 def on_bind(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Bind: exchange the statement's name; the rest may be of any size and is not read."""
     backend = link_of(relay)
-    portal_stop = data.find(b"\0", start + 5, stop)
-    name_stop = data.find(b"\0", portal_stop + 1, stop)
+    portal_stop = name_end(data, start + 5, stop)
+    name_stop = name_end(data, portal_stop + 1, stop)
     if portal_stop < 0 or name_stop < 0:
         backend.pipeline.owe(PLAIN[FrontendTag.BIND])
         return True
@@ -206,7 +207,7 @@ def _entry(
 def on_describe(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Describe of a statement goes under its name here; of a portal as it is."""
     backend = link_of(relay)
-    name_stop = data.find(b"\0", start + 6, stop)
+    name_stop = name_end(data, start + 6, stop)
     if stop - start < 7 or data[start + 5] != _STATEMENT or name_stop < 0:
         backend.pipeline.owe(PLAIN[FrontendTag.DESCRIBE])
         return True
@@ -233,7 +234,7 @@ def on_execute(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Execute: only portals of statements about statements need a second look."""
     backend = link_of(relay)
     if relay.portals:
-        name_stop = data.find(b"\0", start + 5, stop)
+        name_stop = name_end(data, start + 5, stop)
         plan = relay.portals.get(data[start + 5 : name_stop])
         if plan is not None:
             relay.cut(data, stop)
@@ -288,7 +289,7 @@ def close_without_backend(relay: Relay, data: bytes, start: int, stop: int) -> b
 
 def _name_to_close(data: bytes, start: int, stop: int) -> bytes | None:
     """The statement that a Close names; None for a portal, and for what a server refuses."""
-    name_stop = data.find(b"\0", start + 6, stop)
+    name_stop = name_end(data, start + 6, stop)
     if stop - start < 7 or data[start + 5] != _STATEMENT or name_stop != stop - 1:
         return None
     return data[start + 6 : min(name_stop, start + 6 + NAME_BYTES)]

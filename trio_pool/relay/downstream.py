@@ -97,10 +97,11 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
                 owed.popleft()
             else:
                 pipeline.settle()
-            if owed and owed[0].fate == _FAKE:
+            head = owed[0] if owed else None
+            if head is not None and head.fate == _FAKE:
                 relay.cut_down(chunk, stop)
                 emit_fakes(relay, pipeline)
-            head = owed[0] if owed else None
+                head = owed[0] if owed else None
         elif role == _ROW:
             stop = after_alike(chunk, position)
         elif role != _ACCOMPANIES:

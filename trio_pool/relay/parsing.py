@@ -8,6 +8,7 @@ are: the server says 08P01 better than we could, and the client lives on.
 from __future__ import annotations
 
 from protocol import frontend
+from protocol.framing import name_end
 from protocol.pipeline import DROP, HIDDEN, PLAIN, RELAY, Owed
 from protocol.sql.prefilter import ordinary
 from protocol.tags import FrontendTag
@@ -32,9 +33,11 @@ from trio_pool.statements import NAME_BYTES, Statement
 def on_parse(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Parse: register the statement; under the pool's own name unless it is unnamed."""
     backend = link_of(relay)
-    name_stop = data.find(b"\0", start + 5, stop)
+    name_stop = name_end(data, start + 5, stop)
     tail = data[name_stop + 1 : stop]
-    text_stop = tail.find(b"\0")
+    known = relay.pool.known_harmless(tail)
+    # What is known has been looked at before.
+    text_stop = 0 if known else tail.find(b"\0")
     if name_stop < 0 or text_stop < 0:
         backend.pipeline.owe(PLAIN[FrontendTag.PARSE])
         return True
@@ -45,7 +48,7 @@ def on_parse(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     relay.counters.parses += 1
     settings = relay.settings
     statement = Statement(tail, settings.parse_environment, private=relay.settings_suspect)
-    if relay.pool.known_harmless(tail):
+    if known:
         statement.plain = True
     else:
         _look_at(relay, tail[:text_stop], statement)

@@ -239,7 +239,7 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
             _skip(relay, tag, data, position, stop)
         elif tag == _SYNC:
             on_sync(relay, data, position, stop)
-        elif tag == _DESCRIBE and data.startswith(FINISH, position) and may_finish(relay):
+        elif tag == _DESCRIBE and _finishes(data, position) and may_finish(relay):
             backend.pipeline.owe_finish()
             stop = position + len(FINISH)
         else:
@@ -259,6 +259,11 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
             return end
         position = stop
     return position
+
+
+def _finishes(data: bytes, position: int) -> bool:
+    # Why no startswith: with a place to begin at it costs ten times as much as a copy.
+    return data[position : position + len(FINISH)] == FINISH
 
 
 def _refuse(tag: int, length: int, length_max: int) -> None:

@@ -102,6 +102,13 @@ TAKEN_AND_BOUND = [
     ),
 ]
 
+# A Query drops the unnamed statement, wherever it is.
+DROPPED_BY_A_QUERY = [
+    Segment(0, parse(b"", b"select 'one'") + sync()),
+    Segment(0, query(b"select 'two'")),
+    Segment(0, bind() + execute() + sync()),
+]
+
 choices = st.lists(st.integers(0, 30), max_size=12)
 
 
@@ -134,6 +141,7 @@ def compare(script: list[Segment], pool: ModelPool) -> None:
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(script=scripts(clients=CLIENTS), choices=choices)
 @example(script=PORTAL_OUTLIVED, choices=[])
+@example(script=DROPPED_BY_A_QUERY, choices=[])
 @example(script=EXECUTED_BEHIND_THE_END, choices=[0])
 @example(script=DESCRIBED_AFTER_FAILURE, choices=[])
 def test_a_client_sees_one_private_server(script: list[Segment], choices: list[int]) -> None:

@@ -106,7 +106,7 @@ MUTATIONS: Final = (
     Mutation(
         "a faked reply comes before its turn",
         _BINDING,
-        "    backend.pipeline.owe(entry)\n    relay.client.tentative[key] = entry\n",
+        "    backend.pipeline.owe_unheard(entry)\n    relay.client.tentative[key] = entry\n",
         "    backend.pipeline.owed.appendleft(entry)\n    relay.client.tentative[key] = entry\n",
         MODEL,
     ),

@@ -126,13 +126,13 @@ async def _first_of(addresses: tuple[str, ...], port: int) -> trio.SocketStream:
                 nursery.start_soon(attempt_one)
                 with trio.move_on_after(_ALONE_SECONDS):
                     await failed.wait()
+        for late in streams[1:]:
+            await late.aclose()
     except BaseException:
         # Hazard: the pool may be stopped just when one has succeeded.
         for stream in streams:
             await trio.aclose_forcefully(stream)
         raise
-    for late in streams[1:]:
-        await late.aclose()
     if not streams:
         raise failures[0]
     return streams[0]

@@ -173,7 +173,7 @@ class Clock:
 class Switchboard:
     """Registers wires and turns them. `run` serves until it is cancelled."""
 
-    __slots__ = ("clock", "stirred", "_poller", "_wires", "_others", "_linger_seconds")
+    __slots__ = ("clock", "stirred", "_due", "_poller", "_wires", "_others", "_linger_seconds")
 
     def __init__(self, dedicated: bool = False) -> None:
         """`dedicated`: no program's tasks share this Trio run, which may then be kept waiting."""
@@ -181,6 +181,8 @@ class Switchboard:
         self.clock = Clock()
         # Some task has been scheduled since Trio last had its turn.
         self.stirred = False
+        # When some task of Trio's has slept for long enough, by the sweeps' clock.
+        self._due = float("inf")
         self._poller = new_poller()
         self._wires: dict[int, Wire] = {}
         self._others: dict[int, Callable[[], None]] = {}
@@ -216,17 +218,21 @@ class Switchboard:
             while True:
                 await trio.lowlevel.wait_readable(self._poller.fileno())
                 self.stirred = False
+                self.clock.read()
+                if self._linger_seconds:
+                    statistics = trio.lowlevel.current_statistics()
+                    self._due = self.clock.now + statistics.seconds_to_next_deadline
                 self._turn_while_busy()
 
     def _turn_while_busy(self) -> None:
         """Sweep until nothing happens any more, or until it is the turn of other tasks."""
         turned = 0
-        begun = _time()
+        begun = self.clock.now
         while True:
             count = self.sweep()
             turned += count
             passed = self.clock.now - begun
-            if not count or passed > _ALONE_SECONDS_MAX:
+            if not count or passed > _ALONE_SECONDS_MAX or self.clock.now >= self._due:
                 return
             if self.stirred and (turned > _TURNS_MAX or passed > _BUSY_SECONDS_MAX):
                 return
@@ -237,7 +243,10 @@ class Switchboard:
 
     def sweep(self) -> int:
         """Turn every wire that is ready; how many were."""
-        ready = self._poller.poll(0.0 if self.stirred else self._linger_seconds, _READY_MAX)
+        linger = 0.0 if self.stirred else self._linger_seconds
+        if self.clock.now + linger > self._due:
+            linger = max(0.0, self._due - self.clock.now)
+        ready = self._poller.poll(linger, _READY_MAX)
         self.clock.now = _time()
         wires = self._wires
         for descriptor, mask in ready:

@@ -96,12 +96,15 @@ def after_alike(chunk: bytes, position: i64) -> i64:
     end: i64 = len(chunk) - 4
     tag: i64 = chunk[position]
     while position < end and chunk[position] == tag:
-        length: i64 = (
-            (chunk[position + 1] << 24)
-            | (chunk[position + 2] << 16)
-            | (chunk[position + 3] << 8)
-            | chunk[position + 4]
-        )
+        # Why not all four bytes at once: rows are short, and shifting zeros is a third of the loop.
+        high: i64 = chunk[position + 3]
+        length: i64 = chunk[position + 4]
+        length += high << 8
+        if chunk[position + 1] != 0 or chunk[position + 2] != 0:
+            high = chunk[position + 1]
+            length += high << 24
+            high = chunk[position + 2]
+            length += high << 16
         if length < 4 or position + length >= end + 4:
             break
         position += 1 + length

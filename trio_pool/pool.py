@@ -178,9 +178,7 @@ class Pool:
             if suitable is None:
                 return None
             backend = suitable
-        backend.holder = holder
-        backend.held_since = self.now
-        backend.busy_since = self.clock.now
+        self._hold(backend, holder)
         return backend
 
     def lend_alike(self, holder: Holder, customs: Names) -> Backend | None:
@@ -188,9 +186,7 @@ class Pool:
         for backend in self.idle if self.round_robin else reversed(self.idle):
             if backend.state.settings.customs == customs:
                 self.idle.remove(backend)
-                backend.holder = holder
-                backend.held_since = self.now
-                backend.busy_since = self.clock.now
+                self._hold(backend, holder)
                 return backend
         return self.lend_idle(holder)
 
@@ -235,10 +231,13 @@ class Pool:
         if holder in self.waiting:
             self.waiting.remove(holder)
 
-    def _lend(self, backend: Backend, holder: Holder) -> None:
+    def _hold(self, backend: Backend, holder: Holder) -> None:
         backend.holder = holder
         backend.held_since = self.now
         backend.busy_since = self.clock.now
+
+    def _lend(self, backend: Backend, holder: Holder) -> None:
+        self._hold(backend, holder)
         try:
             holder.granted(backend)
         except Exception:

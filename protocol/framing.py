@@ -96,7 +96,7 @@ def after_alike(chunk: bytes, position: i64) -> i64:
     end: i64 = len(chunk) - 4
     tag: i64 = chunk[position]
     while position < end and chunk[position] == tag:
-        # Why not all four bytes at once: rows are short, and shifting zeros is a third of the loop.
+        # Why not all four bytes at once: compiled, each shift is checked, and most rows are short.
         high: i64 = chunk[position + 3]
         length: i64 = chunk[position + 4]
         length += high << 8

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from protocol import backend as messages
 from protocol import frontend
-from protocol.sql.classify import Classifier
+from tests.support.relays import a_relay
 from trio_pool.channels import AWAY, HOME, Listening
 from trio_pool.relay import (
     BackendState,
-    Counters,
     Relay,
     attach,
     proceed,
@@ -16,8 +15,8 @@ from trio_pool.relay import (
     take_from_server,
 )
 from trio_pool.relay.crossing import begin_to_leave, marks_are_heard
-from trio_pool.settings import BackendSettings, ClientSettings, Environments
-from trio_pool.statements import ClientStatements, PoolStatements
+from trio_pool.settings import BackendSettings
+from trio_pool.statements import PoolStatements
 
 OWN, SERVERS, OTHERS = b"\0\0\0\x07", b"\0\0\0\x63", b"\0\0\0\x64"
 QUERY = frontend.query(b"select 1")
@@ -27,13 +26,7 @@ MARKS = PoolStatements("test").marks
 
 
 def relay_for(listening: Listening | None = None) -> Relay:
-    relay = Relay(
-        ClientStatements(1 << 20),
-        ClientSettings(Environments(), {}),
-        PoolStatements("test"),
-        Classifier(1 << 20),
-        Counters(),
-    )
+    relay = a_relay()
     relay.process = OWN
     relay.listening = listening
     if listening is not None and listening.place == AWAY:

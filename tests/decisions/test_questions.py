@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.sql.classify import Classifier
+from tests.support.relays import a_relay
 from trio_pool.conform.words import (
     FLUSH,
     SYNC,
@@ -16,22 +16,15 @@ from trio_pool.conform.words import (
     query,
     run,
 )
-from trio_pool.relay import BackendState, Counters, Relay, attach, take_from_client
-from trio_pool.settings import BackendSettings, ClientSettings, Environments
-from trio_pool.statements import ClientStatements, PoolStatements
+from trio_pool.relay import BackendState, Relay, attach, take_from_client
+from trio_pool.settings import BackendSettings
 
 SET = "set work_mem = '5MB'"
 CONFIG = "select set_config($1, $2, false)"
 
 
 def relay_on_a_backend() -> Relay:
-    relay = Relay(
-        ClientStatements(1 << 20),
-        ClientSettings(Environments(), {}),
-        PoolStatements("test"),
-        Classifier(1 << 20),
-        Counters(),
-    )
+    relay = a_relay()
     attach(relay, BackendState(200, BackendSettings({})))
     return relay
 

@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
@@ -20,8 +20,7 @@ import trio
 from protocol import frontend, startup
 from protocol.errors import ServerRefused
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool, config_for, running_pool
-from tests.support.raw import RawClient
+from tests.support.pooler import RunningPool, client_of, config_for, running_pool
 from trio_pool.config import Database
 from trio_pool.embedded import LocalServer
 from trio_pool.login import Login
@@ -50,16 +49,6 @@ def eventually(running: RunningPool, holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
         running.serving.run(trio.lowlevel.checkpoint)
-
-
-def client_of(running: RunningPool, parameters: Mapping[str, str] | None = None) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        parameters=parameters,
-    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +86,7 @@ def test_waiting_for_a_backend_counts_as_login_time(pool: StartPool) -> None:
         assert holder.ask(frontend.query(b"begin"))[-1] == ("Z", "T")
 
         with pytest.raises(ServerRefused, match="client_login_timeout"):
-            client_of(running, parameters={"application_name": "never tried"})
+            client_of(running, application_name="never tried")
 
 
 @pytest.mark.hard_case(177)
@@ -301,7 +290,7 @@ def test_clients_that_have_left_need_no_collector(postgres: LocalServer) -> None
     try:
         with running_pool(config_for(postgres, pool_mode="transaction"), postgres) as running:
             for _ in range(3):
-                with client_of(running, {"application_name": "leaver"}) as leaver:
+                with client_of(running, application_name="leaver") as leaver:
                     leaver.rows("select 1")
             said_to(running, startup.startup_message([(b"user", b"")]))
             stranger = socket.create_connection((running.host, running.port))

@@ -23,15 +23,16 @@ from protocol.tags import FrontendTag
 from trio_pool.customs import NOTHING_LOCAL, Names, changes_settings, names_in, set_locally
 from trio_pool.relay.effects import Description
 from trio_pool.relay.hints import harmless, unknown_calls
-from trio_pool.relay.naming import in_doubt, replay, stand_in, wait
+from trio_pool.relay.naming import in_doubt, refusing, replay, stand_in, wait
 from trio_pool.relay.pins import pins_of_command, pins_of_words, refusal
-from trio_pool.relay.resets import goes_back
+from trio_pool.relay.resets import goes_back, goes_back_at_once
 from trio_pool.relay.state import BackendState, Relay, make_customs, suspect_settings
 from trio_pool.relay.words import truncation_notice
-from trio_pool.settings import canonical
-from trio_pool.statements import NAME_BYTES, Statement
+from trio_pool.settings import canonical, reading_differs
+from trio_pool.statements import NAME_BYTES, NO_ROWS, Statement
 
 _NAMED = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
+_NO_TABLE = b"C42P01\0"
 _NO_TYPES = b"\0\0\0"
 _SETTING = (
     CommandKind.SET,
@@ -96,12 +97,27 @@ class Plan:
     drops_all: bool = False
     # Command tags to show instead of the server's, by the place of their command.
     tags: dict[int, bytes] = attrs.Factory(dict)
+    # The places of commands of our own, of which the client hears nothing.
+    hidden: set[int] = attrs.Factory(set)
+    # The places of EXECUTE.
+    executions: set[int] = attrs.Factory(set)
+    # What is to be said behind the Execute, likewise.
+    behind: list[bytes] = attrs.Factory(list)
+    # What it executes, and is to be prepared under this name only when that is done.
+    deferred: tuple[Statement, bytes] | None = None
     # What the server would have said about the names that were exchanged.
     notices: list[bytes] = attrs.Factory(list)
 
     def alias_of(self, index: int) -> bytes | None:
         """What the client calls the statement of the command at `index`, if it names one."""
         return self.aliases[index] if index < len(self.aliases) else None
+
+    def points_elsewhere(self, index: int, error: bytes) -> bool:
+        """Whether an error in the command at `index` points into the statement that it executes.
+
+        It does where no table is found: in the text of EXECUTE itself none can be named.
+        """
+        return index in self.executions and _NO_TABLE in error
 
     @property
     def text(self) -> bytes:
@@ -157,6 +173,9 @@ def _plan_commands(planning: _Planning, commands: Sequence[Command]) -> bool:
         if refused or command.name is None or command.kind not in _NAMED:
             planning.plan.deeds.append(None)
             planning.plan.aliases.append(None)
+            while len(planning.plan.deeds) in planning.plan.hidden:
+                planning.plan.deeds.append(None)
+                planning.plan.aliases.append(None)
             if drops_all(command):
                 planning.plan.drops_all = True
                 planning.scope.clear()
@@ -178,15 +197,21 @@ def _say_instead(planning: _Planning, command: Command) -> bool:
     True when it is refused.
     """
     plan, relay = planning.plan, planning.relay
-    instead = goes_back(relay.settings, command, plan.original)
     refused = relay.refuses(pins_of_command(command, plan.original))
     if refused is not None:
-        instead = refusal(refused)
-    elif instead is not None:
-        plan.tags[len(plan.deeds)] = command.keyword
-    if instead is not None:
-        plan.replacements.append((command.start, command.stop, instead))
-    return refused is not None
+        plan.replacements.append((command.start, command.stop, refusal(refused)))
+        return True
+    instead = goes_back(relay.settings, command, plan.original)
+    if not instead:
+        return False
+    place = len(plan.deeds)
+    plan.tags[place] = command.keyword
+    if planning.for_query:
+        plan.hidden.update(range(place + 1, place + len(instead)))
+        instead = [b"; ".join(instead)]
+    plan.replacements.append((command.start, command.stop, instead[0]))
+    plan.behind = instead[1:]
+    return False
 
 
 def drops_all(command: Command) -> bool:
@@ -208,16 +233,30 @@ def _plan_command(planning: _Planning, command: Command, name: bytes) -> None:
         deed = _plan_deallocate(planning, command, name, known)
     elif command.kind is CommandKind.PREPARE:
         deed = _plan_duplicate(planning, command, name, known)
-    else:
+    elif not _goes_back(planning, command, known):
         if known.sets:
             suspect_settings(planning.relay, known.text)
         if known.customs is not NOTHING_LOCAL:
             given = names_in(planning.plan.original) if known.customs[1] else frozenset()
             make_customs(planning.relay, planning.backend, known.customs[0] | given)
+        planning.plan.executions.add(len(planning.plan.deeds))
         planning.relay.pin(known.pins, known.text)
         planning.relay.suspect(known.calls, known.text)
         _exchange(planning, command, name, _server_name(planning, name, known))
     planning.plan.deeds.append(deed)
+
+
+def _goes_back(planning: _Planning, command: Command, known: Statement) -> bool:
+    """Have an EXECUTE of a RESET go back to what the client came with."""
+    plan, relay = planning.plan, planning.relay
+    without_parameters = command.stop == command.name_stop
+    instead = goes_back_at_once(relay.settings, known) if without_parameters else None
+    if instead is None or known.command is None:
+        return False
+    suspect_settings(relay, known.text)
+    plan.tags[len(plan.deeds)] = known.command.keyword
+    plan.replacements.append((command.start, command.stop, instead))
+    return True
 
 
 def _look_up(planning: _Planning, name: bytes) -> Statement | None:
@@ -284,14 +323,29 @@ def _server_name(planning: _Planning, name: bytes, statement: Statement) -> byte
     if statement in relay.stale:
         planning.plan.stale = True
         planning.used_stale.append(statement)
-        return relay.pool.missing
+        return refusing(relay, planning.backend, statement, name)
     present = _present(planning, name, statement)
     if present is not None:
         return present
+    if not planning.for_query and _may_be_deferred(relay, planning.backend, statement):
+        server_name = relay.pool.new_name()
+        planning.plan.deferred = statement, server_name
+        return server_name
     entry = replay(relay, planning.backend, statement, name, planning.for_query)
     if entry is not None:
         planning.await_entry = entry
     return planning.backend.statements.names[statement]
+
+
+def _may_be_deferred(relay: Relay, backend: BackendState, statement: Statement) -> bool:
+    """Whether an EXECUTE of `statement` can be parsed, described and bound without it.
+
+    What it cannot find or read any more is then told where a server tells it. What returns rows
+    must be there at Bind, which decides how it is run (tcop/pquery.c, ChoosePortalStrategy).
+    """
+    if statement.shape != NO_ROWS or statement.command is not None:
+        return False
+    return reading_differs(statement.environment, relay.settings, backend.settings, False) is None
 
 
 def _exchange(planning: _Planning, command: Command, name: bytes, server_name: bytes) -> None:

@@ -23,8 +23,8 @@ from trio_pool.relay.effects import (
     UnnamedChange,
     UnnamedDescription,
 )
-from trio_pool.relay.indirect import bind_indirect, execute_indirect
-from trio_pool.relay.naming import ensure_named, ensure_unnamed, own_unnamed
+from trio_pool.relay.indirect import bind_indirect, execute_indirect, prepare_deferred
+from trio_pool.relay.naming import ensure_named, ensure_unnamed, own_unnamed, refusing
 from trio_pool.relay.questions import note_setter
 from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, suspect_settings
 from trio_pool.statements import NAME_BYTES, Statement
@@ -62,7 +62,7 @@ def _server_name(
     if statement.command is not None:
         return bind_indirect(relay, backend, statement, name, describing)
     if statement in relay.stale:
-        return relay.pool.missing
+        return relay.pool.missing if describing else refusing(relay, backend, statement, name)
     return ensure_named(relay, backend, statement, name, describing)
 
 
@@ -81,13 +81,15 @@ def _unnamed(
     relay.cut(data, start)
     if statement is not None and statement in relay.stale:
         backend.statements.unnamed = None
-        return relay.pool.missing
+        return relay.pool.missing if describing else refusing(relay, backend, statement, b"")
     return b"" if ensure_unnamed(relay, backend, describing) else None
 
 
 def _forgive_stale(relay: Relay, statement: Statement | None, server_name: bytes) -> bool:
     """Whether this message is sent to fail because the rows changed since it was prepared."""
-    if statement is None or server_name != relay.pool.missing or statement not in relay.stale:
+    if statement is None or statement not in relay.stale:
+        return False
+    if link_of(relay).statements.names.get(statement) == server_name:
         return False
     relay.stale -= {statement}
     return True
@@ -237,6 +239,10 @@ def on_execute(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         name_stop = name_end(data, start + 5, stop)
         plan = relay.portals.get(data[start + 5 : name_stop])
         if plan is not None:
+            if plan.deferred is not None:
+                relay.cut(data, start)
+                if not prepare_deferred(relay, backend, plan.deferred[0], plan.deferred[1]):
+                    return False
             relay.cut(data, stop)
             execute_indirect(relay, backend, plan)
             return True

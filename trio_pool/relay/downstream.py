@@ -15,7 +15,7 @@ from protocol.errors import ProtocolViolation
 from protocol.framing import after_alike, check_backend_header
 from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW
 from protocol.tags import BackendTag
-from trio_pool.relay.replies import out_of_turn, take_message, watch_tag
+from trio_pool.relay.replies import begin_copy_in, out_of_turn, take_message, watch_tag
 from trio_pool.relay.state import BackendState, Relay, emit_fakes, link_of
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
         elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
             watch_tag(relay, backend, chunk, position, stop)
         elif tag == _COPY_IN:
-            pipeline.copy_in_begins()
+            begin_copy_in(relay, backend)
         position = stop
     return position
 

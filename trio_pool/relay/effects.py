@@ -28,6 +28,12 @@ class Question(Effect):
         self.broken = False
 
 
+class Awaited(Effect):
+    """Nothing that was ever asked: its turn comes when all in front of it is answered."""
+
+    __slots__ = ()
+
+
 class Indispensable(Effect):
     """Our own request for the client's settings: whatever comes behind it counts on them.
 
@@ -352,7 +358,10 @@ class UnderAlias(Effect):
 
 
 class StalePlan(Effect):
-    """A request on a statement whose rows changed: its failure reads as PostgreSQL's own."""
+    """A request on a statement whose rows changed: its failure reads as PostgreSQL's own.
+
+    It mentions the name that nothing has (PoolStatements.missing); any other failure came first.
+    """
 
     __slots__ = ()
 

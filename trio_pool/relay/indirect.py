@@ -23,7 +23,7 @@ from trio_pool.relay.about import (
     sets_something,
     undo_deed,
 )
-from trio_pool.relay.effects import STALE_PLAN, NamedParse, Replay, UnnamedChange
+from trio_pool.relay.effects import NamedParse, Replay, UnnamedChange
 from trio_pool.relay.hints import code_in
 from trio_pool.relay.naming import (
     close_copy,
@@ -37,7 +37,7 @@ from trio_pool.relay.naming import (
 )
 from trio_pool.relay.pins import pins_of
 from trio_pool.relay.reports import edit_for_plan, rename
-from trio_pool.relay.resets import come_back, goes_back
+from trio_pool.relay.resets import come_back, go_back, goes_back
 from trio_pool.relay.state import BackendState, Relay, link_of
 from trio_pool.statements import NO_ROWS, Statement
 
@@ -68,7 +68,8 @@ class Execution(Effect):
 
     def edit_error(self, body: bytes) -> bytes:
         """Point at the client's own text."""
-        body = edit_for_plan(body, self.plan.original, self.plan.replacements)
+        if not self.plan.points_elsewhere(0, body):
+            body = edit_for_plan(body, self.plan.original, self.plan.replacements)
         return rename(self.relay, body, self.plan.alias_of(0))
 
     @property
@@ -88,7 +89,7 @@ def examine(relay: Relay, text: bytes, statement: Statement) -> None:
     if len(found.commands) == 1:
         command = found.commands[0]
         named = command.name is not None and command.kind in _ABOUT
-        if named or goes_back(relay.settings, command, text) is not None:
+        if named or goes_back(relay.settings, command, text):
             statement.command = command
 
 
@@ -160,6 +161,12 @@ def _plan(relay: Relay, backend: BackendState, statement: Statement) -> Plan | N
 
 
 def _holds(relay: Relay, backend: BackendState, plan: Plan) -> bool:
+    if plan.deferred is not None:
+        statement, server_name = plan.deferred
+        name = plan.aliases[0]
+        known = relay.client.names.get(name) if name is not None else None
+        here = backend.statements.names.get(statement, server_name)
+        return known is statement and here == server_name
     deed = plan.deeds[0]
     if deed is None or deed.done:
         return False
@@ -274,9 +281,6 @@ def execute_indirect(relay: Relay, backend: BackendState, plan: Plan) -> None:
         # Which names there are behind it depends on whether it succeeds.
         wait(relay, entry)
         return
-    if plan.stale:
-        backend.pipeline.owe(Owed(FrontendTag.EXECUTE, RELAY, STALE_PLAN))
-        return
     deed = plan.deeds[0]
     if deed is not None and deed.done:
         deed = None
@@ -284,12 +288,37 @@ def execute_indirect(relay: Relay, backend: BackendState, plan: Plan) -> None:
     entry = Owed(FrontendTag.EXECUTE, RELAY, effect, segment=backend.pipeline.segment)
     backend.pipeline.owe(entry)
     if deed is None:
+        go_back(relay, backend, plan.behind)
         return
     do_deed(relay, backend, deed)
     relay.client.tentative[deed.name] = entry
     if deed.prepares:
         backend.statements.unsettled[deed.statement] = entry
         backend.pipeline.owe(ask_about(relay, backend, deed))
+
+
+def prepare_deferred(
+    relay: Relay, backend: BackendState, statement: Statement, server_name: bytes
+) -> bool:
+    """Prepare what an Execute of EXECUTE needs, right in front of it; False when on hold."""
+    names = backend.statements.names
+    if in_doubt(relay, backend, statement):
+        return False
+    if names.get(statement) == server_name:
+        return True
+    make_room(relay, backend)
+    relay.to_server.append(parse_frame(server_name, statement.replay_tail))
+    if statement in names:
+        # Something else has prepared it meanwhile, under another name.
+        backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+        backend.doomed.append(server_name)
+        return True
+    relay.counters.replays += 1
+    effect = Replay(relay, backend, statement, server_name)
+    entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
+    backend.pipeline.owe(entry)
+    backend.statements.add(statement, server_name, entry)
+    return True
 
 
 def _discards(relay: Relay, text: bytes) -> bool:

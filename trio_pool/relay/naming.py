@@ -164,6 +164,24 @@ def stand_in(relay: Relay, backend: BackendState, parameters: bytes = b"\0\0") -
     return server_name
 
 
+def refusing(relay: Relay, backend: BackendState, statement: Statement, alias: bytes) -> bytes:
+    """Prepare what fails where `statement` would, whose rows changed.
+
+    A server looks at the parameters before it looks at the rows (tcop/postgres.c,
+    exec_bind_message; commands/prepare.c, ExecuteQuery): so this one takes the same, and fails
+    when it is planned.
+    """
+    make_room(relay, backend)
+    server_name = relay.pool.new_name()
+    relay.aliases[server_name] = alias
+    text = b"SELECT pg_catalog.int4in('%b')" % relay.pool.missing
+    tail = text + b"\0" + (statement.parameters or b"\0\0")
+    relay.to_server.append(parse_frame(server_name, tail))
+    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+    backend.doomed.append(server_name)
+    return server_name
+
+
 def ensure_unnamed(relay: Relay, backend: BackendState, describing: bool) -> bool:
     """Make the backend's unnamed statement the client's; False when it must be awaited."""
     statement = relay.client.unnamed

@@ -18,6 +18,7 @@ from trio_pool.relay.apart import Part
 from trio_pool.relay.aside import Aside
 from trio_pool.relay.crossing import take_notification
 from trio_pool.relay.effects import (
+    Awaited,
     Description,
     DuplicateParse,
     Indispensable,
@@ -75,7 +76,7 @@ def _take_reply(
         relay.drop_down(data, start, stop)
     if effect is not None:
         effect.heard(tag, data[start + HEADER_BYTES : stop])
-    if tag == BackendTag.COMMAND_COMPLETE:
+    if tag == BackendTag.COMMAND_COMPLETE and not _tag_edited(relay, effect, data, start, stop):
         watch_tag(relay, backend, data, start, stop)
     if role == ENDS:
         if tag == BackendTag.READY_FOR_QUERY:
@@ -86,24 +87,38 @@ def _take_reply(
     elif role not in (ACCOMPANIES, ROW):
         raise out_of_turn(tag)
     elif tag == BackendTag.COPY_IN:
-        pipeline.copy_in_begins()
+        begin_copy_in(relay, backend)
+
+
+def begin_copy_in(relay: Relay, backend: BackendState) -> None:
+    """The server wants data, and answers nothing behind that: nobody may wait for it to."""
+    backend.pipeline.copy_in_begins()
+    hold = relay.hold
+    if hold is not None and isinstance(hold.effect, Awaited):
+        backend.pipeline.owed.remove(hold)
+        hold.open = False
+
+
+def _tag_edited(relay: Relay, effect: Effect | None, data: bytes, start: int, stop: int) -> bool:
+    """What stands for a RESET shows its tag; what was said besides shows none."""
+    if not isinstance(effect, (PlannedQuery, Execution)):
+        return False
+    if isinstance(effect, PlannedQuery) and effect.hides:
+        relay.drop_down(data, start, stop)
+        return True
+    own = effect.tag
+    if own is None:
+        return False
+    relay.drop_down(data, start, stop)
+    relay.to_client.append(command_complete(own))
+    return True
 
 
 def watch_tag(relay: Relay, backend: BackendState, data: bytes, start: int, stop: int) -> None:
-    """DEALLOCATE ALL and DISCARD ALL, however they were said, leave no statement behind.
-
-    The DO that stands for a RESET shows the tag of what it stands for.
-    """
+    """DEALLOCATE ALL and DISCARD ALL, however they were said, leave no statement behind."""
     if data[start + 5] != 0x44:
         return
     said = data[start + HEADER_BYTES : stop]
-    if said == b"DO\0":
-        effect = backend.pipeline.owed[0].effect
-        own = effect.tag if isinstance(effect, (PlannedQuery, Execution)) else None
-        if own is not None:
-            relay.drop_down(data, start, stop)
-            relay.to_client.append(command_complete(own))
-        return
     if said not in _ALL_GONE:
         return
     client = relay.client
@@ -187,7 +202,7 @@ def _not_restored(body: bytes) -> SettingsNotRestored:
 
 
 def _edited(relay: Relay, effect: Effect | None, body: bytes) -> bytes:
-    if isinstance(effect, StalePlan):
+    if isinstance(effect, StalePlan) and relay.pool.missing in body:
         return CACHED_PLAN[HEADER_BYTES:]
     if isinstance(effect, Part):
         body = effect.edit_error(body)

@@ -1,21 +1,25 @@
 """RESET, SET ... TO DEFAULT and DISCARD ALL, for clients that came with settings of their own.
 
 On a private server they go back to the client's startup packet; on a backend they would go back
-to ours. So each is written as a DO block that sets what the client came with (one statement,
-whatever it stands in: DO cannot be told from RESET but by its command tag, which is edited).
+to ours. So each is written as a SET of what the client came with, which cannot be told from
+RESET but by its command tag, which is edited. Why SET: it takes no snapshot, behind which the
+transaction's isolation level could not be set any more; a function or a DO block does.
 DISCARD ALL must stand alone; what it reset is set again behind it, in the same segment, so
 that the server reports only what differs in the end (PostgreSQL 14 and later).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import DROP, HIDDEN, PLAIN, RELAY, Effect, Owed
+from protocol.pipeline import DROP, FAKE, HIDDEN, PLAIN, RELAY, Effect, Owed
 from protocol.sql.command import Command, CommandKind
+from protocol.sql.identifiers import quote_identifier
+from protocol.sql.reserved import may_name
 from protocol.tags import FrontendTag
-from trio_pool.relay.effects import Indispensable
+from trio_pool.relay.effects import Awaited, Indispensable
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.settings import (
     ClientSettings,
@@ -25,33 +29,85 @@ from trio_pool.settings import (
     set_config,
     settled,
 )
+from trio_pool.statements import Statement
 
 # RESET ALL leaves them alone (utils/misc/guc.c, GUC_NO_RESET_ALL).
 _IDENTITY: Final = (b"role", b"session_authorization")
 
 
-def goes_back(settings: ClientSettings, command: Command, text: bytes) -> bytes | None:
+# What SET takes as names, and writes them with the quotes they need (utils/misc/guc.c,
+# GUC_LIST_QUOTE): of those that a session can set.
+_LISTS: Final = (
+    b"search_path",
+    b"temp_tablespaces",
+    b"local_preload_libraries",
+    b"session_preload_libraries",
+)
+_PLAIN: Final = re.compile(rb"[a-z_][a-z0-9_]*")
+_ELEMENT: Final = rb'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_]*)'
+_ELEMENTS: Final = re.compile(_ELEMENT)
+_LIST: Final = re.compile(rb"%b(?:, %b)*" % (_ELEMENT, _ELEMENT))
+
+
+def goes_back(settings: ClientSettings, command: Command, text: bytes) -> list[bytes]:
     """What to say instead of this command, for it to go back to the client's startup packet.
 
-    None when it may stay as it is.
+    Nothing when it may stay as it is. The first stands for it; what the others say is not for
+    the client.
     """
     if not settings.startup:
-        return None
+        return []
     if command.kind is CommandKind.RESET and command.all:
-        calls = [
-            b"PERFORM " + set_config(name, quote_literal(value)) + b";"
+        return [b"RESET ALL"] + [
+            _set(name, value, False)
             for name, value in sorted(settings.startup.items())
             if name not in _IDENTITY
         ]
-        return _block(b"RESET ALL;" + b"".join(calls))
     if command.setting is None or not _to_default(command, text):
-        return None
+        return []
     name = canonical(command.setting)
     value = settings.startup.get(name)
     if value is None or name == b"session_authorization":
+        return []
+    return [_set(name, value, command.local)]
+
+
+def goes_back_at_once(settings: ClientSettings, statement: Statement) -> bytes | None:
+    """What to say instead of an EXECUTE of this statement, likewise; None when it may stay.
+
+    A DO block takes a snapshot, as EXECUTE does, and is one command.
+    """
+    command = statement.command
+    if command is None:
         return None
-    local = b"true" if command.local else b"false"
-    return _block(b"PERFORM " + set_config(name, quote_literal(value), local) + b";")
+    commands = goes_back(settings, command, statement.text)
+    return _block(b"".join([command + b";" for command in commands])) if commands else None
+
+
+def _set(name: bytes, value: bytes, local: bool) -> bytes:
+    """A command that sets `name` to exactly this value."""
+    literals = [quote_literal(value)]
+    if name in _LISTS:
+        literals = _elements(value)
+        if not literals:
+            scope = b"true" if local else b"false"
+            return _block(b"PERFORM " + set_config(name, quote_literal(value), scope) + b";")
+    scope = b"SET LOCAL " if local else b"SET "
+    return scope + quote_identifier(name) + b" TO " + b", ".join(literals)
+
+
+def _elements(value: bytes) -> list[bytes]:
+    """The names in a list, to be given to SET; none if SET would not write them like this."""
+    if _LIST.fullmatch(value) is None:
+        return []
+    literals: list[bytes] = []
+    for written in _ELEMENTS.findall(value):
+        name = written[1:-1].replace(b'""', b'"') if written.startswith(b'"') else written
+        needs_quotes = _PLAIN.fullmatch(name) is None or not may_name(name)
+        if needs_quotes is not written.startswith(b'"'):
+            return []
+        literals.append(quote_literal(name))
+    return literals
 
 
 def _to_default(command: Command, text: bytes) -> bool:
@@ -91,6 +147,12 @@ def come_back(relay: Relay, backend: BackendState) -> None:
     _say(relay, backend, b"COMMIT", HIDDEN[FrontendTag.EXECUTE])
 
 
+def go_back(relay: Relay, backend: BackendState, commands: list[bytes]) -> None:
+    """Behind an Execute of RESET ALL, in its segment: set what the client came with."""
+    for command in commands:
+        _say(relay, backend, command, Owed(FrontendTag.EXECUTE, DROP, Indispensable()))
+
+
 def _say(relay: Relay, backend: BackendState, text: bytes, execution: Owed) -> None:
     name = relay.pool.new_name()
     relay.to_server += [
@@ -112,12 +174,26 @@ class Discarded(Effect):
     __slots__ = ()
 
 
+def said_before(relay: Relay, backend: BackendState) -> bool:
+    """Whether what was said before in this segment is not answered yet: the relay is on hold."""
+    pipeline = backend.pipeline
+    if not pipeline.segment_open or not pipeline.owed or pipeline.copying_in:
+        return False
+    # An entry of our own to wait for: those without an effect do not say when they are answered.
+    entry = Owed(FrontendTag.CLOSE, FAKE, Awaited())
+    pipeline.owe(entry)
+    relay.to_server.append(frontend.flush())
+    relay.hold_for(entry)
+    return True
+
+
 def discard_all(relay: Relay, backend: BackendState, text: bytes) -> bool:
     """Say a Query that is a lone DISCARD ALL in the extended protocol, and come back behind it.
 
-    False when it must go as it is: nothing to come back to, or a segment is open that may fail.
+    False when it must go as it is, which is where it is refused. Nothing may have failed in front
+    of it that silences a Query and not a Sync (`said_before`).
     """
-    if not relay.settings.startup or backend.pipeline.segment_open:
+    if backend.pipeline.copying_in:
         return False
     pipeline = backend.pipeline
     name = relay.pool.new_name()

@@ -30,7 +30,7 @@ from trio_pool.relay.hints import code_in, harmless, unknown_calls
 from trio_pool.relay.pins import pins_of, refusal
 from trio_pool.relay.questions import ask_for_settings
 from trio_pool.relay.reports import edit_for_plan, rename
-from trio_pool.relay.resets import discard_all
+from trio_pool.relay.resets import discard_all, said_before
 from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, suspect_settings
 
 _ABOUT = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
@@ -85,13 +85,19 @@ class PlannedQuery(Effect):
 
     def edit_error(self, body: bytes) -> bytes:
         """Point at the client's own text."""
-        body = edit_for_plan(body, self.plan.original, self.plan.replacements)
+        if not self.plan.points_elsewhere(self.done, body):
+            body = edit_for_plan(body, self.plan.original, self.plan.replacements)
         return rename(self.relay, body, self.plan.alias_of(self.done))
 
     @property
     def tag(self) -> bytes | None:
         """What to show instead of the command tag that was heard last."""
         return self.plan.tags.get(self.done - 1)
+
+    @property
+    def hides(self) -> bool:
+        """Whether the command whose tag was heard last is one of our own."""
+        return self.done - 1 in self.plan.hidden
 
 
 def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
@@ -143,13 +149,16 @@ def _by_plan(
     if said_apart(relay, backend, text, found.commands):
         relay.run = stop
         return True
+    alone = bool(relay.settings.startup) and _discards_all_alone(found)
+    if alone and said_before(relay, backend):
+        return False
     plan = make_plan(relay, backend, text, found.commands, True)
     if plan is None:
         return False
     if not plan.replacements and not plan.drops_all:
         return None
     relay.run = stop
-    if not (_discards_alone(found) and discard_all(relay, backend, text)):
+    if not (alone and discard_all(relay, backend, text)):
         _send_planned(relay, backend, plan)
     return True
 
@@ -198,9 +207,9 @@ def _needs_plan(relay: Relay, found: Classification) -> bool:
     return bool(relay.settings.startup) and any(c.kind in _DEFAULTS for c in found.commands)
 
 
-def _discards_alone(found: Classification) -> bool:
+def _discards_all_alone(found: Classification) -> bool:
     command = found.commands[0]
-    return len(found.commands) == 1 and command.kind is CommandKind.DISCARD
+    return len(found.commands) == 1 and command.all and command.kind is CommandKind.DISCARD
 
 
 def _query_entry(relay: Relay, backend: BackendState) -> Owed:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES, LENGTH_MAX
 from protocol.frontend import flush
-from protocol.pipeline import FAKE, PLAIN, Effect, Owed
+from protocol.pipeline import FAKE, PLAIN, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.binding import (
     close_without_backend,
@@ -22,6 +22,7 @@ from trio_pool.relay.binding import (
     on_describe,
     on_execute,
 )
+from trio_pool.relay.effects import Awaited
 from trio_pool.relay.flow import (
     FINISH,
     drop_message,
@@ -190,7 +191,7 @@ def _refuse_in_turn(relay: Relay, tag: int, length: int) -> None:
         _refuse(tag, length, relay.pool.lengths_max[tag])
         return
     # An entry of our own to wait for: those without an effect do not say when they are answered.
-    entry = Owed(FrontendTag.CLOSE, FAKE, Effect())
+    entry = Owed(FrontendTag.CLOSE, FAKE, Awaited())
     backend.pipeline.owed.append(entry)
     relay.to_server.append(flush())
     relay.hold_for(entry)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from trio_pool.conform.script import Join, ask, other, script
-from trio_pool.conform.words import SYNC, describe, once, parse, query, run
+from trio_pool.conform.script import Join, Say, ask, other, script
+from trio_pool.conform.words import SYNC, close, describe, once, parse, query, run
 
 SHOW: Final = "select current_setting('work_mem'), current_setting('datestyle')"
+ISOLATION: Final = "show transaction_isolation"
+_LISTED: Final = (
+    ("work_mem", "5MB"),
+    ("search_path", 'other, "$user", "Über ""all"""'),
+    ("DateStyle", "sql, dmy"),
+)
 
 SCRIPTS: Final = (
     script(
@@ -185,6 +191,73 @@ SCRIPTS: Final = (
         once("deallocate all") + SYNC,
         ask("discard all; select 1"),
         ask(SHOW, 1),
+        cases=(122, 124),
+    ),
+    script(
+        "going back to the startup packet takes no snapshot",
+        Join(0, _LISTED),
+        ask("show search_path"),
+        ask("set work_mem = '6MB'; set search_path = public"),
+        ask(f"reset work_mem; set transaction isolation level serializable; {ISOLATION}"),
+        ask(f"reset all; set transaction isolation level serializable; {ISOLATION}"),
+        ask("show search_path; show datestyle; show work_mem"),
+        ask("set search_path = public; set datestyle = german"),
+        ask("begin"),
+        once("reset search_path") + once("reset all") + SYNC,
+        ask(f"set transaction isolation level serializable; {ISOLATION}"),
+        once("show search_path") + once("show datestyle") + once("show work_mem") + SYNC,
+        ask("rollback"),
+        ask("set local work_mem to default"),
+        ask("begin; set search_path = public; set local search_path to default; show search_path"),
+        ask("commit"),
+        ask("show search_path"),
+        ask("select 1; reset all; nonsense"),
+        ask("reset all; select 1; reset all; select 1/0"),
+        once("reset all") + once("nonsense") + SYNC,
+        cases=(122, 124),
+    ),
+    script(
+        "a RESET that was prepared is executed by EXECUTE",
+        Join(0, _LISTED),
+        parse("a", "reset all") + parse("m", "reset work_mem") + SYNC,
+        ask("set work_mem = '6MB'; set search_path = public"),
+        once("execute a") + SYNC,
+        ask(f"{SHOW}; show search_path"),
+        ask("set work_mem = '6MB'"),
+        ask(f"execute m; {SHOW}; set work_mem = '6MB'; execute a; {SHOW}"),
+        ask("prepare b as select 1; execute a; execute m; execute b"),
+        cases=(122, 124),
+    ),
+    script(
+        "a search path that SET would write with other quotes is gone back to",
+        Join(0, (("search_path", "Public,other"),)),
+        ask("set search_path = other; reset search_path; show search_path"),
+        ask("set search_path = other; reset all; show search_path"),
+        once("set search_path = other") + once("reset all") + once("show search_path") + SYNC,
+        ask("set search_path = other; set search_path to default; show search_path"),
+        cases=(122, 124),
+    ),
+    script(
+        "DISCARD ALL as a Query behind what no Sync has ended",
+        Join(0, _LISTED),
+        ask("set work_mem = '6MB'; set search_path = public; set datestyle = german"),
+        parse("a", "select 1") + query("discard all"),
+        ask("show work_mem; show search_path; show datestyle"),
+        ask("set work_mem = '6MB'"),
+        close("a") + close("") + query("discard all"),
+        ask("show work_mem"),
+        ask("set work_mem = '6MB'"),
+        Say(0, parse("a", "nonsense") + query("discard all") + SYNC, "Z"),
+        ask("show work_mem"),
+        once("select 1") + query("discard all"),
+        ask("show work_mem"),
+        ask("set work_mem = '6MB'"),
+        parse("c", "commit") + run("c") + query("discard all"),
+        ask("show work_mem"),
+        ask("begin"),
+        parse("", "select 1") + query("discard all"),
+        ask("rollback"),
+        Say(0, parse("d", "copy public.u from stdin") + run("d") + query("discard all"), "closed"),
         cases=(122, 124),
     ),
     script(

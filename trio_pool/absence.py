@@ -16,6 +16,8 @@ from trio_pool.ear import Ear, tell_if_lost
 from trio_pool.errors import ListenFailed
 from trio_pool.pinned import begin_pin
 from trio_pool.pins import LISTEN, Pin
+from trio_pool.pool.caps import keep_ear, may_have_ear
+from trio_pool.pool.growth import grow
 from trio_pool.relay import detach
 from trio_pool.relay.crossing import (
     begin_to_leave,
@@ -79,7 +81,7 @@ def leave(session: Session, backend: Backend) -> bool:
     ear = pool.ear
     if ear is None:
         ear = Ear(pool)
-        pool.keep_ear(ear)
+        keep_ear(pool, ear)
     if not ear.has_backend and backend.state.spoiled is None and not pool.paused:
         # Also when it waits for one: those who keep them may be just these clients.
         _stay_behind(session, backend, ear, listening)
@@ -104,7 +106,7 @@ def _can_share(pool: Pool, backend: Backend) -> bool:
     settings = backend.state.settings
     own_encoding = settings.values.get(_ENCODING, b"")
     usual = own_encoding in (b"", settings.initial.get(_ENCODING))
-    return pool.may_have_ear and usual and len(pool.database.hosts) == 1 and not pool.closed
+    return may_have_ear(pool) and usual and len(pool.database.hosts) == 1 and not pool.closed
 
 
 def _same_server(ear: Ear, backend: Backend) -> bool:
@@ -125,7 +127,7 @@ def _stay_behind(session: Session, backend: Backend, ear: Ear, listening: Listen
     if not backend.wire.reading:
         backend.wire.resume()
     ear.take_over(session, backend, listening.channels)
-    session.pool.grow()
+    grow(session.pool)
 
 
 def stop_listening(session: Session) -> None:

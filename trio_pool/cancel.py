@@ -24,6 +24,7 @@ from protocol.startup import cancel_request
 from trio_pool.backend import Backend
 from trio_pool.opening import connect_to
 from trio_pool.pool import Pool
+from trio_pool.pool.errands import settle
 from trio_pool.relay.waiting import refuse_waiting_query
 from trio_pool.session import Session
 
@@ -109,7 +110,7 @@ async def shoot(backend: Backend, seconds_max: float) -> None:
             pool, backend.address, backend.pid, backend.key, seconds_max, backend.server_address
         )
     finally:
-        pool.settle(backend, certain)
+        settle(pool, backend, certain)
 
 
 async def interrupt(

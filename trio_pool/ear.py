@@ -28,6 +28,9 @@ from trio_pool.backend import Backend
 from trio_pool.channels import AWAY, Crossing, Listening, Register, channel_of, payload_of
 from trio_pool.errors import Ending, NotificationsUnread
 from trio_pool.pins import WIPE
+from trio_pool.pool.caps import keep_ear
+from trio_pool.pool.errands import reset
+from trio_pool.pool.growth import fits
 from trio_pool.relay.crossing import as_shown, frame_of, set_mark
 
 if TYPE_CHECKING:
@@ -369,16 +372,16 @@ class Ear:
 
     def close(self) -> None:
         """Nobody listens any more: the backend becomes one like all others, if there is room."""
-        self.pool.keep_ear(None)
+        keep_ear(self.pool, None)
         link, self.link = self.link, None
         for each in (link, self.successor):
             if each is not None:
                 backend, pool = each.backend, self.pool
-                if backend is None or each.asked or not pool.fits or pool.closed:
+                if backend is None or each.asked or not fits(pool) or pool.closed:
                     self._discard(each)
                 else:
                     each.backend = None
-                    pool.reset(backend, WIPE)
+                    reset(pool, backend, WIPE)
         self.successor = self._swap = None
         for session in list(self.register.clients):
             session.ear_lost()

@@ -24,6 +24,9 @@ from trio_pool.errors import (
     TransactionTimeout,
 )
 from trio_pool.pool import Pool
+from trio_pool.pool.errands import doubt, look_again
+from trio_pool.pool.failures import never_worked
+from trio_pool.pool.growth import grow, keep_minimum, make_room
 from trio_pool.session import Session
 
 log = logging.getLogger(__name__)
@@ -61,7 +64,7 @@ async def keep_time(
         now = trio.current_time()
         for name, pool in list(pools.items()):
             _guarded(tend, pool, now)
-            if pool.never_worked and now - pool.failed_at > FORGET_SECONDS:
+            if never_worked(pool) and now - pool.failed_at > FORGET_SECONDS:
                 # Whoever may log in can ask for any number of databases that do not exist.
                 del pools[name]
         if now - idle_looked_at >= IDLE_ROUND_SECONDS:
@@ -84,11 +87,11 @@ def tend(pool: Pool, now: float) -> None:
     pool.now = pool.tended_at = now
     while pool.waiting and _waited_too_long(pool, now):
         pool.waiting.popleft().refused(QueryWaitTimeout())
-    pool.grow()
-    pool.make_room()
-    pool.look_again()
+    grow(pool)
+    make_room(pool)
+    look_again(pool)
     if pool.parameters is not None:
-        pool.keep_minimum()
+        keep_minimum(pool)
     idle = pool.settings.server_idle_timeout
     for backend in [*pool.idle, *pool.unchecked]:
         if now > backend.expires_at:
@@ -101,7 +104,7 @@ def tend(pool: Pool, now: float) -> None:
     if pool.settings.server_check_query is not None:
         delay = pool.settings.server_check_delay
         for backend in [backend for backend in pool.idle if now - backend.idle_since > delay]:
-            pool.doubt(backend)
+            doubt(pool, backend)
     for backend in list(pool.backends):
         holder = backend.holder
         if isinstance(holder, Session):

@@ -1,7 +1,8 @@
 """Opening a backend: connect, log in, and hand it to its pool.
 
-Every way this can go wrong ends in `pool.not_opened` with an Ending that a client can be told.
-What the server says about its own reasons is logged and passed on; secrets never are.
+Every way this can go wrong ends in `not_opened` (trio_pool.pool.failures) with an Ending that a
+client can be told. What the server says about its own reasons is logged and passed on; secrets
+never are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from trio_pool.config import ChannelBinding, Database, LoadBalance, Settings, Tl
 from trio_pool.errors import Ending, ServerLoginFailing
 from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
+from trio_pool.pool.failures import not_opened
+from trio_pool.pool.growth import count_own
 from trio_pool.resolver import Resolver
 from trio_pool.switchboard import Switchboard
 from trio_pool.tls import TlsFailed, TlsSocket, TlsStream
@@ -66,14 +69,14 @@ class Opener:
             settled = True
             ending, lasting = _explain(pool, failure)
             log.warning("cannot open a backend pool=%s: %s", pool.name, ending.text)
-            pool.not_opened(ending, lasting)
+            not_opened(pool, ending, lasting)
         except Exception:
             settled = True
             log.exception("a bug kept a backend from being opened pool=%s", pool.name)
-            pool.not_opened(ServerLoginFailing("internal error of the pooler"), True)
+            not_opened(pool, ServerLoginFailing("internal error of the pooler"), True)
         finally:
             if not settled:
-                pool.not_opened(ServerLoginFailing("the pooler is stopping"), False)
+                not_opened(pool, ServerLoginFailing("the pooler is stopping"), False)
 
     async def open_own(self, pool: Pool, parameters: Pairs) -> OwnBackend:
         """A connection for one client alone, with the startup parameters of its own.
@@ -81,17 +84,17 @@ class Opener:
         It counts in the pool's limits from here on until it is closed. Raises an Ending that the
         client can be told.
         """
-        pool.count_own(+1)
+        count_own(pool, +1)
         try:
             stream, address, login = await self._connect(pool, parameters)
             sock = self._take(pool, stream, login)
         except (*_FAILURES, *_REFUSALS) as failure:
-            pool.count_own(-1)
+            count_own(pool, -1)
             ending, _ = _explain(pool, failure)
             log.warning("cannot open a backend pool=%s: %s", pool.name, ending.text)
             raise ending from failure
         except BaseException:
-            pool.count_own(-1)
+            count_own(pool, -1)
             raise
         return OwnBackend(self._number, pool, sock, address, login)
 

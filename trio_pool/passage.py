@@ -19,6 +19,7 @@ from protocol.startup_message import Replication
 from trio_pool.errors import Ending, SessionFailed
 from trio_pool.farewell import GOODBYE_SECONDS, fatal, say
 from trio_pool.pool import Pool
+from trio_pool.pool.growth import count_own
 from trio_pool.switchboard import Bell, Switchboard
 from trio_pool.wire import NOBODY, UNSENT_BYTES_MAX, Socket, Turn, Wire
 
@@ -44,7 +45,7 @@ class OwnBackend:
             return
         self.closed = True
         self.sock.close()
-        self.pool.count_own(-1)
+        count_own(self.pool, -1)
         log.info("backend closed backend=%d pool=%s", self.number, self.pool.name)
 
 

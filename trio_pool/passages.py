@@ -20,6 +20,7 @@ from trio_pool.cancel import interrupt
 from trio_pool.errors import Ending, QueryWaitTimeout, ShuttingDown
 from trio_pool.passage import OwnBackend, Passage
 from trio_pool.pool import Pool
+from trio_pool.pool.growth import has_room_for_own
 
 if TYPE_CHECKING:
     from trio_pool.card import Card
@@ -60,7 +61,7 @@ class Passages:
         """
         with trio.move_on_after(pool.limits.query_wait_timeout or float("inf")) as patience:
             # Why no queue: such clients are few, come rarely and stay long.
-            while not pool.has_room_for_own():  # noqa: ASYNC110
+            while not has_room_for_own(pool):  # noqa: ASYNC110
                 await trio.sleep(_LOOK_SECONDS)
         if patience.cancelled_caught:
             raise QueryWaitTimeout(hint="See max_db_connections, max_user_connections and PAUSE.")

@@ -27,6 +27,7 @@ from trio_pool.errors import (
 from trio_pool.pinned import end_pins, settle_pins
 from trio_pool.pins import LOAD, WIPE
 from trio_pool.pool import Pool
+from trio_pool.pool.errands import reset
 from trio_pool.relay import (
     Relay,
     ask_about_prepared,
@@ -417,7 +418,7 @@ class Session(Turn):
             self.wire.resume()
         try:
             if self.pool.resets_always:
-                self.pool.reset(backend, self.pool.settings.server_reset_query)
+                reset(self.pool, backend, self.pool.settings.server_reset_query)
             else:
                 self.pool.give_back(backend)
         except Exception:
@@ -523,8 +524,8 @@ class Session(Turn):
             # Nothing takes a library out of a process again.
             self.pool.discard(backend)
         elif pins:
-            self.pool.reset(backend, WIPE)
+            reset(self.pool, backend, WIPE)
         elif self.pool.session_mode or self.pool.resets_always:
-            self.pool.reset(backend, settings.server_reset_query)
+            reset(self.pool, backend, settings.server_reset_query)
         else:
             self.pool.give_back(backend)

@@ -15,6 +15,7 @@ from trio_pool.conform.client import Client, Refused
 from trio_pool.conform.normalise import normalised
 from trio_pool.conform.replies import CLOSED, Reply, field
 from trio_pool.errors import BackendLost
+from trio_pool.pool import closing
 
 SIDES: Final = ("client", "server")
 # A fault after which everything goes on.
@@ -109,7 +110,7 @@ class Sweep:
         world, outcome = self.world, Outcome()
         self.turns += 1
         if self.conversation.opens:
-            world.pool.renew()
+            closing.renew(world.pool)
         await world.bystander.rows("begin")
         world.server_side.spare(world.held_by(world.bystander).wire.sock.getsockname()[1])  # type: ignore[attr-defined]
         if self.conversation.opens:

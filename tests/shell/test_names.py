@@ -16,6 +16,7 @@ from tests.support.pooler import config_for
 from trio_pool import server
 from trio_pool.config import Database, settings_from
 from trio_pool.embedded import LocalServer
+from trio_pool.pool import closing
 from trio_pool.probe import open_probe
 from trio_pool.resolver import Resolver
 
@@ -138,10 +139,10 @@ async def test_backends_are_replaced_when_the_name_of_their_server_leads_elsewhe
             directory.answers = [("127.0.0.2", "127.0.0.1"), ("127.0.0.2",), ("127.0.0.1",)]
             (pool,) = serving.server.pools.values()
             await serving.server.resolver.addresses(NAME, config.settings)
-            assert not pool.outdated
+            assert not closing.outdated(pool)
             await serving.server.resolver.addresses(NAME, config.settings)
 
-            assert pool.outdated
+            assert closing.outdated(pool)
             assert (await one.query(ask)).rows == first
         async with open_probe(host, port, **login) as other:
             assert (await other.query(ask)).rows != first

@@ -19,7 +19,7 @@ from trio_pool.config import CONSOLE, ConfigError
 from trio_pool.console import TABLES, Answer, Command, Done, Failure, Rows
 from trio_pool.console.tables import HELP
 from trio_pool.errors import ForcedDisconnect
-from trio_pool.pool import Pool
+from trio_pool.pool import Pool, closing
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
@@ -103,7 +103,7 @@ class Operations:
         else:
             self.paused_all = True
         for pool in self._pools(database):
-            pool.pause()
+            closing.pause(pool)
         try:
             await self._until(lambda: self._is_empty(database) or not self._is_paused(database))
         except trio.Cancelled:
@@ -133,7 +133,7 @@ class Operations:
             self.end_suspension()
         for pool in self._pools(database):
             if not self.holds(pool.database.name):
-                pool.resume()
+                closing.resume(pool)
 
     def end_suspension(self) -> None:
         """Let everything move again, if it was held still."""
@@ -165,7 +165,7 @@ class Operations:
                 session.end(ForcedDisconnect())
         self._server.passages.end_all(ForcedDisconnect(), database)
         for pool in pools:
-            pool.pause()
+            closing.pause(pool)
             for backend in list(pool.backends):
                 pool.discard(backend)
 
@@ -189,7 +189,7 @@ class Operations:
         """Done once every backend that is to be closed has been."""
         if database:
             self._known(database, "wait in")
-        await self._until(lambda: not any(pool.outdated for pool in self._pools(database)))
+        await self._until(lambda: not any(closing.outdated(pool) for pool in self._pools(database)))
 
     async def _disable(self, database: str) -> None:
         self._named(database, "disable")

@@ -19,7 +19,8 @@ from trio_pool.config.settings import check
 from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ConfigurationChanged, ServerFastClose
 from trio_pool.judges import require_judges
-from trio_pool.pool import Pool, lengths_max, pin_policy_of
+from trio_pool.pool import Pool, closing, lengths_max, pin_policy_of
+from trio_pool.pool.growth import grow
 from trio_pool.tls_settings import encryption_of
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
         for passage in server.passages:
             if passage.pool is pool:
                 passage.end(ConfigurationChanged())
-        pool.retire()
+        closing.retire(pool)
         return
     if login.secret == pool.login.secret:
         login.learned = pool.login.learned
@@ -116,12 +117,12 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
     pool.statements.lengths_max = lengths_max(pool.settings)
     if elsewhere:
         renew(server, pool)
-    pool.grow()
+    grow(pool)
 
 
 def renew(server: Server, pool: Pool) -> None:
     """Replace every backend as it comes back; with server_fast_close also those of sessions."""
-    pool.renew()
+    closing.renew(pool)
     if pool.settings.server_fast_close and pool.session_mode:
         for session in list(server.sessions.values()):
             if session.pool is pool and session.backend is not None:

@@ -31,7 +31,7 @@ from trio_pool.opening import Opener
 from trio_pool.origin import Origin
 from trio_pool.passages import Passages
 from trio_pool.peers import new_number
-from trio_pool.pool import Caps, Pool
+from trio_pool.pool import Caps, Pool, closing
 from trio_pool.relay import Counters
 from trio_pool.resolver import Resolver
 from trio_pool.server.cancels import Cancels
@@ -139,7 +139,7 @@ class Server:
 
     def _has_moved(self, host: str, addresses: tuple[str, ...]) -> None:
         for pool in self.pools.values():
-            pool.leave(host, addresses)
+            closing.leave(pool, host, addresses)
 
     def refuse_if_full(self, card: Card) -> None:
         """Raises ClientsExceeded when this database or user has all the clients it may have."""

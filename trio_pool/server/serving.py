@@ -16,6 +16,7 @@ from trio_pool.hooks import Hooks
 from trio_pool.janitor import keep_time
 from trio_pool.listener import Address, addresses_of, adopt, open_listeners
 from trio_pool.origin import Origin
+from trio_pool.pool import closing
 from trio_pool.relay import Counters
 from trio_pool.server.server import Server
 from trio_pool.switchboard import Switchboard
@@ -79,7 +80,7 @@ async def serve(
                 with trio.CancelScope(shield=True):
                     await server.lookups.close()
                 for pool in server.pools.values():
-                    pool.close()
+                    closing.close(pool)
             nursery.cancel_scope.cancel()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from trio_pool.pool import Pool
+from trio_pool.pool.closing import close_idle
 
 if TYPE_CHECKING:
     from trio_pool.server.server import Server
@@ -61,7 +62,7 @@ class Vacating:
             # Who copies its own database is there itself, and needs a backend to say so.
             own = at.name == asked_at.name
             if self._server.census.of_database(at.name) <= own:
-                pool.close_idle()
+                close_idle(pool)
             if not own and (pool.backends or pool.opening):
                 occupied.add(name)
         return occupied

@@ -140,12 +140,19 @@ _FINISH: Final = (
 )
 _IDLE: Final = TransactionStatus.IDLE
 
+# How far a segment has come that no Sync has ended yet: what is prepared outlives it, what is bound
+# does not.
+CLOSED: Final = 0
+PREPARING: Final = 1
+WORKING: Final = 2
+
 
 class Pipeline:
     """The ledger of one backend.
 
     `status` is what the last ReadyForQuery said. `segment` counts the Syncs, Queries and
-    FunctionCalls sent, so that two requests of one segment can be told from others.
+    FunctionCalls sent, so that two requests of one segment can be told from others;
+    `segment_open` is CLOSED, PREPARING or WORKING.
     """
 
     __slots__ = ("owed", "skipping", "status", "segment", "segment_open", "copying_in")
@@ -155,7 +162,7 @@ class Pipeline:
         self.skipping = False
         self.status: int = _IDLE
         self.segment = 0
-        self.segment_open = False
+        self.segment_open = CLOSED
         self.copying_in = False
 
     @property
@@ -172,11 +179,30 @@ class Pipeline:
     def owe(self, entry: Owed) -> None:
         """Remember a request of an extended-query segment in the breath that sends it."""
         self.owed.append(entry)
-        self.segment_open = True
+        self.segment_open = WORKING
+
+    def owe_preparing(self, entry: Owed) -> None:
+        """The same for a Parse, the Describe of a statement, or a Close: they do no work."""
+        self.owed.append(entry)
+        if not self.segment_open:
+            self.segment_open = PREPARING
 
     def owe_unheard(self, entry: Owed) -> None:
         """Remember a request that is answered in its turn and that the server never hears of."""
         self.owed.append(entry)
+
+    @property
+    def only_prepared(self) -> bool:
+        """All is answered, without an error, of an open segment that does no work.
+
+        Its transaction is its own: a Sync here would take nothing from the client.
+        """
+        return (
+            self.segment_open == PREPARING
+            and not self.owed
+            and not self.skipping
+            and self.status == _IDLE
+        )
 
     @property
     def fresh(self) -> bool:
@@ -191,13 +217,13 @@ class Pipeline:
         """Remember Describe, Execute and Sync in one."""
         self.owed.extend(_FINISH)
         self.segment += 1
-        self.segment_open = False
+        self.segment_open = CLOSED
 
     def owe_closing(self, entry: Owed) -> None:
         """Remember a request that ends the segment: Sync, Query or FunctionCall."""
         self.owed.append(entry)
         self.segment += 1
-        self.segment_open = False
+        self.segment_open = CLOSED
 
     @property
     def first_open_segment(self) -> int:
@@ -254,7 +280,8 @@ class Pipeline:
             while self.owed and self.owed[0].kind == FrontendTag.SYNC:
                 self.owed.popleft()
             self._end_early_copy()
-            self.segment_open = not self.owed or self.owed[-1].kind not in CLOSES_SEGMENT
+            closed = self.owed and self.owed[-1].kind in CLOSES_SEGMENT
+            self.segment_open = CLOSED if closed else WORKING
             self.owed.appendleft(head)
         else:
             self._end_early_copy()

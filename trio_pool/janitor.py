@@ -12,6 +12,7 @@ from typing import TypeVarTuple
 import trio
 
 from protocol.backend import notice_response
+from protocol.pipeline import PREPARING
 from trio_pool.absence import send_away_if_idle
 from trio_pool.backend import Backend
 from trio_pool.errand import Errand
@@ -36,6 +37,9 @@ Given = TypeVarTuple("Given")
 ROUND_SECONDS = 0.1
 # Why less often: there may be thousands of idle clients, and there are few backends.
 IDLE_ROUND_SECONDS = 1.0
+# Behind a Parse and its Flush drivers go on at once, on the backend that has the statement; who
+# was silent for a whole round does not.
+PREPARING_SECONDS = 0.15
 QUEUED = notice_response(
     "NOTICE", "00000", "No server connection available in postgres backend, client being queued"
 )
@@ -110,6 +114,9 @@ def tend(pool: Pool, now: float) -> None:
         if isinstance(holder, Session):
             if holder.relay.pins:
                 send_away_if_idle(holder, now)
+            if backend.state.pipeline.segment_open == PREPARING:
+                if now - holder.active_at >= PREPARING_SECONDS:
+                    holder.end_preparing()
             try:
                 _check(holder, backend, now)
             except Exception:

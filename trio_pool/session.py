@@ -35,6 +35,8 @@ from trio_pool.relay import (
     asks,
     attach,
     detach,
+    end_segment,
+    has_prepared,
     proceed,
     take_back,
     take_from_client,
@@ -364,6 +366,17 @@ class Session(Turn):
         backend = self.backend
         if backend is not None and self.relay.releasable and self.relay.pins:
             self._release(backend, may_linger=False)
+
+    def end_preparing(self) -> None:
+        """The client is silent; if it has only prepared, its backend need not wait for it."""
+        relay = self.relay
+        if self.backend is None or self.pool.session_mode or not has_prepared(relay):
+            return
+        if relay.pins and not absence.only_listens(self):
+            # It would keep the backend anyway.
+            return
+        end_segment(relay)
+        self.send()
 
     def mark_heard(self, mark: bytes) -> None:
         """The pool's ear has heard a mark of this client's."""

@@ -14,6 +14,7 @@ from protocol.frontend import (
     describe_portal,
     describe_statement,
     execute,
+    flush,
     parse,
     query,
     sync,
@@ -109,6 +110,12 @@ DROPPED_BY_A_QUERY = [
     Segment(0, bind() + execute() + sync()),
 ]
 
+# Silence behind each Flush: the first segment may end there, the second one may not.
+FLUSHED_AND_SILENT = [
+    Segment(0, parse(b"a", b"select 'one'") + flush() + bind(statement=b"a") + execute() + sync()),
+    Segment(0, parse(b"", b"select 'two'") + bind() + flush() + execute() + sync()),
+]
+
 choices = st.lists(st.integers(0, 30), max_size=12)
 
 
@@ -144,6 +151,7 @@ def compare(script: list[Segment], pool: ModelPool) -> None:
 @example(script=DROPPED_BY_A_QUERY, choices=[])
 @example(script=EXECUTED_BEHIND_THE_END, choices=[0])
 @example(script=DESCRIBED_AFTER_FAILURE, choices=[])
+@example(script=FLUSHED_AND_SILENT, choices=[1])
 def test_a_client_sees_one_private_server(script: list[Segment], choices: list[int]) -> None:
     compare(script, ModelPool(CLIENTS, backends=CLIENTS + 1, choices=choices))
 

@@ -21,6 +21,8 @@ from trio_pool.relay import (
     Relay,
     attach,
     detach,
+    end_segment,
+    has_prepared,
     proceed,
     take_from_client,
     take_from_server,
@@ -113,6 +115,10 @@ class ModelPool:
     def _turn(self, client: ModelClient) -> None:
         """Hear either the client or the server, and let the relay act on it."""
         backend = client.backend
+        if backend is not None and has_prepared(client.relay) and self._choices.next(2):
+            # It has been silent for long enough.
+            end_segment(client.relay)
+            self._move(client)
         server_first = backend is not None and backend.unheard
         if server_first and client.unsaid and self._choices.next(2):
             server_first = False

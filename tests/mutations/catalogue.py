@@ -79,6 +79,13 @@ MUTATIONS: Final = (
         MODEL,
     ),
     Mutation(
+        "a silent client's segment is ended though something is bound in it",
+        _PIPELINE,
+        "            self.segment_open == PREPARING\n            and not self.owed\n",
+        "            self.segment_open != CLOSED\n            and not self.owed\n",
+        MODEL,
+    ),
+    Mutation(
         "a backend is released before the Sync",
         _PIPELINE,
         "            and not self.segment_open\n            and not self.skipping\n",
@@ -143,8 +150,8 @@ MUTATIONS: Final = (
     Mutation(
         "a replay is not awaited though its rows may have changed",
         _NAMING,
-        "        backend.pipeline.owe(entry)\n        must_wait = True\n",
-        "        backend.pipeline.owe(entry)\n",
+        "        backend.pipeline.owe_preparing(entry)\n        must_wait = True\n",
+        "        backend.pipeline.owe_preparing(entry)\n",
         ("tests/scenarios/test_scenarios.py", "-k", "through_the_pool and rotation"),
     ),
     Mutation(

@@ -15,7 +15,7 @@ from tests.support.pooler import RunningPool
 from tests.support.raw import RawClient
 from trio_pool.config import Database
 from trio_pool.conform.replies import Reply, field
-from trio_pool.conform.words import FLUSH, SYNC, close, describe, parse, query, run
+from trio_pool.conform.words import FLUSH, SYNC, bind, close, describe, parse, query, run
 from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
@@ -137,8 +137,8 @@ def test_a_client_that_flushes_and_then_rests_loses_its_backend(pool: StartPool)
     running = pool(default_pool_size=1, idle_transaction_timeout=0.2)
 
     with client_of(running) as client, client_of(running) as other:
-        client.send(parse("", "select 1") + describe("") + FLUSH)
-        client.receive("T")
+        client.send(parse("", "select 1") + bind("") + FLUSH)
+        client.receive("2")
         other.send(query("select 'served'"))
 
         assert error_in(client.receive("closed")) == ("FATAL", "25P03")

@@ -228,7 +228,7 @@ def on_describe(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     else:
         name = data[start + 6 : name_stop]
         entry = _entry(relay, FrontendTag.DESCRIBE, statement, server_name, name)
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
     return True
 
 
@@ -255,7 +255,7 @@ def on_close(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     backend = link_of(relay)
     key = _name_to_close(data, start, stop)
     if key is None:
-        backend.pipeline.owe(PLAIN[FrontendTag.CLOSE])
+        backend.pipeline.owe_preparing(PLAIN[FrontendTag.CLOSE])
         return True
     if not key:
         effect = UnnamedChange(relay, backend)

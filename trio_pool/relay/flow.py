@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import FAKE, PLAIN, Owed
+from protocol.pipeline import FAKE, HIDDEN, PLAIN, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.healing import redo_entry
 from trio_pool.relay.questions import ask_for_settings, only_sets
 from trio_pool.relay.state import Relay, link_of
+
+_ISOLATION: Final = b"default_transaction_isolation"
+_READ_COMMITTED: Final = b"read committed"
 
 # What drivers end most requests with: Describe and Execute of the unnamed portal, and Sync.
 FINISH: Final = frontend.describe_portal(b"") + frontend.execute(b"", 0) + frontend.sync()
@@ -56,6 +59,27 @@ def on_flush(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     if link_of(relay).pipeline.copying_in:
         drop_message(relay, data, start, stop)
     return True
+
+
+def has_prepared(relay: Relay) -> bool:
+    """Whether nothing would be lost if the client's open segment ended here, and it says no more.
+
+    Drivers prepare and ask for the answers by Flush; the Sync that would end the lease comes with
+    the first execution, if ever. A private server keeps a transaction open meanwhile, in which
+    nothing was done. Where transactions keep their snapshot, Parse has taken it already.
+    """
+    backend = link_of(relay)
+    if not backend.pipeline.only_prepared or backend.partial or relay.hold is not None:
+        return False
+    if relay.up_passing or relay.up_dropping or relay.down_passing:
+        return False
+    return relay.settings.values.get(_ISOLATION, _READ_COMMITTED) == _READ_COMMITTED
+
+
+def end_segment(relay: Relay) -> None:
+    """Say the Sync that the client has not said; its answer is nobody's."""
+    relay.to_server.append(frontend.sync())
+    link_of(relay).pipeline.owe_closing(HIDDEN[FrontendTag.SYNC])
 
 
 def on_copy_data(relay: Relay, data: bytes, start: int, stop: int) -> bool:

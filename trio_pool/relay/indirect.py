@@ -116,7 +116,7 @@ def parse_indirect(
     elif command is not None and command.kind is CommandKind.EXECUTE and command.name is not None:
         statement.executes = relay.client.names.get(command.name)
     if name:
-        backend.pipeline.owe(_parse_under_name(relay, backend, statement, name, tail))
+        backend.pipeline.owe_preparing(_parse_under_name(relay, backend, statement, name, tail))
     else:
         relay.client.admit(len(statement.tail))
         relay.to_server.append(parse_frame(b"", tail))
@@ -221,7 +221,7 @@ def bind_indirect(
     relay.to_server.append(parse_frame(server_name, tail))
     effect = Replay(relay, backend, statement, server_name)
     entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
     statements.add(statement, server_name, entry)
     statements.written[statement] = tail
     return server_name
@@ -264,8 +264,8 @@ def _describe_what_is_gone(
         parse_frame(gone, executed.replay_tail),
         parse_frame(server_name, text + types),
     ]
-    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
-    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+    backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
+    backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
     close_copy(relay, backend, None, gone)
     backend.doomed.append(server_name)
     return server_name

@@ -47,7 +47,7 @@ def close_copy(
     """Close what this backend has under a name; if that is skipped, on the next occasion."""
     relay.to_server.append(frontend.close_statement(server_name))
     effect = Evicted(backend, statement, server_name)
-    backend.pipeline.owe(Owed(FrontendTag.CLOSE, DROP, effect))
+    backend.pipeline.owe_preparing(Owed(FrontendTag.CLOSE, DROP, effect))
 
 
 def replay(
@@ -73,7 +73,7 @@ def replay(
     effect.describing = describing
     entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
     relay.to_server.append(parse_frame(server_name, statement.replay_tail))
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
     backend.statements.add(statement, server_name, entry)
     must_wait = for_query
     if statement.shape is not None and statement.shape != NO_ROWS:
@@ -81,7 +81,7 @@ def replay(
             FrontendTag.DESCRIBE, DROP, Description(relay, backend, None, statement, server_name)
         )
         relay.to_server.append(frontend.describe_statement(server_name))
-        backend.pipeline.owe(entry)
+        backend.pipeline.owe_preparing(entry)
         must_wait = True
     if aside is not None:
         return end_aside(relay, backend, effect, aside)
@@ -160,7 +160,7 @@ def stand_in(relay: Relay, backend: BackendState, parameters: bytes = b"\0\0") -
     make_room(relay, backend)
     server_name = relay.pool.new_name()
     relay.to_server.append(parse_frame(server_name, b"\0" + parameters))
-    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+    backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
     return server_name
 
 
@@ -206,7 +206,7 @@ def ensure_unnamed(relay: Relay, backend: BackendState, describing: bool) -> boo
         return True
     entry = Owed(FrontendTag.DESCRIBE, DROP, Description(relay, backend, None, statement, b""))
     relay.to_server.append(frontend.describe_statement(b""))
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
     wait(relay, entry)
     return False
 
@@ -226,7 +226,7 @@ def _change_backends_unnamed(
     entry = Owed(kind, DROP, effect, segment=backend.pipeline.segment)
     backend.statements.unnamed = statement
     backend.statements.unnamed_change = entry
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
 
 
 def own_unnamed(
@@ -238,7 +238,7 @@ def own_unnamed(
 ) -> None:
     """The client's own request changes the unnamed statement, here and for good."""
     entry = Owed(kind, RELAY, effect, segment=backend.pipeline.segment)
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
     relay.client.unnamed = statement
     backend.statements.unnamed = statement
     backend.statements.unnamed_change = entry
@@ -259,7 +259,7 @@ def own_unnamed_first(relay: Relay, backend: BackendState, statement: Statement)
         effect.begin(relay, backend)
         entry.open = True
     entry.segment = pipeline.segment
-    pipeline.owe(entry)
+    pipeline.owe_preparing(entry)
     relay.client.unnamed = statement
     statements.unnamed = statement
     statements.unnamed_change = entry

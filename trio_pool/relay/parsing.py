@@ -151,7 +151,7 @@ def _parse_named(
         NamedParse(relay, backend, name, statement),
         segment=backend.pipeline.segment,
     )
-    backend.pipeline.owe(entry)
+    backend.pipeline.owe_preparing(entry)
     relay.client.put(name, statement)
     relay.client.tentative[name] = entry
     relay.aliases[server_name] = name
@@ -165,7 +165,7 @@ def _describe(
 ) -> None:
     relay.to_server.append(frontend.describe_statement(server_name))
     effect = Description(relay, backend, name, statement, server_name)
-    backend.pipeline.owe(Owed(FrontendTag.DESCRIBE, DROP, effect))
+    backend.pipeline.owe_preparing(Owed(FrontendTag.DESCRIBE, DROP, effect))
 
 
 def _parse_duplicate(
@@ -192,5 +192,5 @@ def _parse_duplicate(
     relay.run = stop
     alias = data[start + 5 : data.find(b"\0", start + 5, stop)]
     effect = DuplicateParse(relay, backend, name, statement, server_name, alias)
-    backend.pipeline.owe(Owed(FrontendTag.PARSE, RELAY, effect))
+    backend.pipeline.owe_preparing(Owed(FrontendTag.PARSE, RELAY, effect))
     return True

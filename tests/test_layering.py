@@ -43,6 +43,7 @@ DECISIONS = (
     "trio_pool.pins",
     "trio_pool.relay",
     "trio_pool.settings",
+    "trio_pool.shapes",
     "trio_pool.statements",
     "trio_pool.terminal.completion",
     "trio_pool.terminal.layout",

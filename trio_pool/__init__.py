@@ -17,7 +17,7 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 backend errand opening conduct cancel passage passages janitor wire switchboard
                 bustle tls tls_settings lookup judges pam ldap interfaces resolver offenders peers
                 admin/ conform/ web/ terminal/
-    decisions   relay/ statements settings channels customs functions watch pins config/
+    decisions   relay/ statements settings channels customs functions watch shapes pins config/
                 console/ credentials errors metrics access dependence overheard web.exposition
                 terminal.layout terminal.completion
     protocol/   a package of its own: PostgreSQL's messages, no I/O

@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from trio_pool.customs import NO_NAMES, Names
+from trio_pool.shapes import Shapes
 from trio_pool.watch import Watch
 
 # Words before a parenthesis that are no functions; functions of the server that everybody calls;
@@ -58,7 +59,7 @@ _NEVER_TRUSTED: Final = {CODE: _GUILTY, MAKES_CODE: _GUILTY}
 class Functions:
     """What one pool has learned; names as they are written, in lower case and without schema."""
 
-    __slots__ = ("innocent", "pattern", "customs", "stale", "_trials")
+    __slots__ = ("innocent", "pattern", "customs", "stale", "shapes", "_trials")
 
     # Limit: names remembered; beyond, the pool learns anew.
     NAMES_MAX: Final = 20_000
@@ -71,11 +72,14 @@ class Functions:
         self.customs: Names = NO_NAMES
         # The catalogues were not asked since a client has made code.
         self.stale = True
+        # Of texts that were harmless as far as all this tells.
+        self.shapes = Shapes()
         self._trials: dict[str, int] = dict(_NEVER_TRUSTED)
 
     def watch(self, found: Watch) -> None:
         """What the catalogues told."""
         self.pattern, self.customs = found.pattern, found.customs
+        self.shapes.clear()
 
     def watched(self, text: bytes) -> tuple[str, ...]:
         """What a text calls that names code which leaves something behind: anything, or nothing."""
@@ -89,6 +93,7 @@ class Functions:
         if len(self._trials) + len(self.innocent) > self.NAMES_MAX:
             self._trials = dict(_NEVER_TRUSTED)
             self.innocent = set(INNOCENT)
+            self.shapes.clear()
         for name in calls:
             passed = self._trials.get(name, 0)
             if guilty or passed == _GUILTY:

@@ -18,10 +18,11 @@ from protocol.sql.command import Classification, CommandKind
 from protocol.sql.prefilter import ORDINARY_OPENINGS, ordinary, ordinary_script
 from trio_pool.functions import CODE, MAKES_CODE, Functions
 from trio_pool.relay.databases import databases_named
+from trio_pool.shapes import DIGIT, SHAPE
 
-# Everything that is in no name becomes a space.
-_NAMES: Final = str.maketrans(
-    {chr(code): " " for code in range(256) if not (chr(code).isalnum() or chr(code) in "_$")}
+# Everything that is in no name becomes a space; what stands for a digit stays.
+_NAMES: Final = bytes(
+    byte if chr(byte).isalnum() or chr(byte) in "_$" + DIGIT else ord(" ") for byte in range(256)
 )
 # Limit: what is looked at before a parenthesis; names are shorter (NAMEDATALEN).
 _NAME_CHARACTERS: Final = 80
@@ -34,23 +35,74 @@ _CALLERS: Final = ("s", "w", " ", "\n", "\t", "(", "/", "-")
 
 def harmless(text: bytes, functions: Functions) -> bool:
     """True if `text` holds ordinary statements only, which neither set nor pin anything."""
+    shape = text.translate(SHAPE)
+    if functions.shapes.knows(shape):
+        return True
     # Why str: looking for words in bytes is four times slower.
-    lowered = text.lower().decode("latin-1")
-    semicolon = lowered.find(";")
-    opens = lowered.startswith("select ") or lowered[:4] in _PLAIN_OPENINGS
-    if not opens or 0 <= semicolon < len(lowered) - 1:
-        # Not plainly ordinary: look closer.
-        if not ordinary(text) and not ordinary_script(text):
-            return False
-        if "database" in lowered and databases_named(text):
-            return False
-    if "temp" in lowered or "pg_settings" in lowered:
+    seen = shape.decode("latin-1")
+    plain = _plainly_ordinary(seen)
+    if not plain and not _holds_ordinary(text, seen) or "temp" in seen or "pg_settings" in seen:
         return False
     pattern = functions.pattern
+    # Why the parenthesis: most texts of most clients call no function at all.
+    calls = "(" in seen
+    if calls and _named_in(seen):
+        return False
+    if pattern is None and (not calls or _calls_plainly(seen, functions.innocent)):
+        # The name of a database may be none because of its digits.
+        if plain or "database" not in seen:
+            functions.shapes.note(shape)
+        return True
+    # The digits in names matter from here on.
+    lowered = text.lower().decode("latin-1")
     if pattern is not None and pattern.search(lowered) is not None:
         return False
-    # Why the parenthesis: most texts of most clients call no function at all.
-    return "(" not in lowered or _calls_only(lowered, functions.innocent)
+    if calls and unknown_calls(text, functions.innocent):
+        return False
+    if DIGIT not in seen:
+        functions.shapes.note(shape)
+    return True
+
+
+def _plainly_ordinary(seen: str) -> bool:
+    """Whether it is one ordinary statement, as the first bytes and the last one tell."""
+    if seen.startswith("select ") or seen[:4] in _PLAIN_OPENINGS:
+        semicolon = seen.find(";")
+        return semicolon < 0 or semicolon == len(seen) - 1
+    return False
+
+
+def _holds_ordinary(text: bytes, seen: str) -> bool:
+    """The same of any other text; nothing in it may be about a database."""
+    if not ordinary(text) and not ordinary_script(text):
+        return False
+    return "database" not in seen or not databases_named(text)
+
+
+def _named_in(seen: str) -> bool:
+    """Whether functions stand there that are noticed by their names alone."""
+    return "set_config" in seen or "advisory_lock" in seen or "currval" in seen or "lastval" in seen
+
+
+def _calls_plainly(seen: str, innocent: Container[str]) -> bool:
+    """Whether a word of our list, or none, stands before every parenthesis, as it mostly does."""
+    # Why only these: other statements have names before most of their parentheses.
+    if not seen.startswith(_CALLERS):
+        return True
+    if seen.count("(") > PARENTHESES_MAX:
+        return False
+    for piece in seen.split("(")[:-1]:
+        # Why the name second: mostly it stands there alone, which is seen faster.
+        if piece.rstrip(" ").rpartition(" ")[2] not in innocent:
+            name = _last_name(piece)
+            if name and name not in innocent:
+                return False
+    return True
+
+
+def _last_name(piece: str) -> str:
+    end = piece[-_NAME_CHARACTERS:].encode("latin-1")
+    return end.translate(_NAMES).rstrip(b" ").rpartition(b" ")[2].decode("latin-1")
 
 
 def _called(lowered: str) -> list[str]:
@@ -61,31 +113,8 @@ def _called(lowered: str) -> list[str]:
     """
     if lowered.count("(") > PARENTHESES_MAX:
         return [CODE]
-    words = [
-        piece[-_NAME_CHARACTERS:].translate(_NAMES).rstrip().rpartition(" ")[2]
-        for piece in lowered.split("(")[:-1]
-    ]
+    words = [_last_name(piece) for piece in lowered.split("(")[:-1]]
     return [word for word in words if word]
-
-
-def _calls_only(lowered: str, innocent: Container[str]) -> bool:
-    if (
-        "set_config" in lowered
-        or "advisory_lock" in lowered
-        or "currval" in lowered
-        or "lastval" in lowered
-    ):
-        return False
-    # Why only these: other statements have names before most of their parentheses.
-    if not lowered.startswith(_CALLERS):
-        return True
-    if lowered.count("(") > PARENTHESES_MAX:
-        return False
-    for piece in lowered.split("(")[:-1]:
-        # Mostly a plain word of our list stands there, which is found without more ado.
-        if piece.rstrip(" ").rpartition(" ")[2] not in innocent:
-            return all(name in innocent for name in _called(lowered))
-    return True
 
 
 def _makes_code(found: Classification, text: bytes) -> bool:

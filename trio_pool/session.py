@@ -37,6 +37,7 @@ from trio_pool.relay import (
     detach,
     end_segment,
     has_prepared,
+    hear_out,
     proceed,
     take_back,
     take_from_client,
@@ -162,17 +163,20 @@ class Session(Turn):
 
     def _end_if_done(self) -> None:
         """A client that leaves is gone once nothing it has asked for is outstanding."""
-        backend = self.backend
+        backend, relay = self.backend, self.relay
+        listening = relay.listening
+        crossing = listening is not None and listening.crossing is not None
         if backend is None:
-            done = not self.waiting_since
+            if not self.waiting_since:
+                self.end(None)
+        elif backend.state.pipeline.copying_in or relay.up_passing > 0 or self.wire.broken:
+            self.end(None)
+        elif relay.hold is not None or crossing or not backend.state.pipeline.status_known():
+            # What was kept back is still to be said, and what ends with a Sync to be answered.
+            pass
+        elif hear_out(relay):
+            self.send()
         else:
-            pipeline = backend.state.pipeline
-            cut_short = pipeline.copying_in or self.relay.up_passing > 0
-            # Without a Sync to come, what is owed beyond the last one never will be.
-            listening = self.relay.listening
-            crossing = listening is not None and listening.crossing is not None
-            done = cut_short or pipeline.status_known() and not crossing or self.wire.broken
-        if done:
             self.end(None)
 
     def on_drained(self) -> None:

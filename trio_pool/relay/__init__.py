@@ -22,7 +22,7 @@ No Trio, no clock, no sockets: bytes in, bytes out.
 
 from trio_pool.relay.about import ask_about_prepared
 from trio_pool.relay.downstream import take_from_server
-from trio_pool.relay.flow import end_segment, has_prepared
+from trio_pool.relay.flow import end_segment, has_prepared, hear_out
 from trio_pool.relay.lending import attach, detach, proceed, take_back
 from trio_pool.relay.questions import ask_what_is_left
 from trio_pool.relay.state import BackendState, Counters, Relay
@@ -39,6 +39,7 @@ __all__ = [
     "detach",
     "end_segment",
     "has_prepared",
+    "hear_out",
     "proceed",
     "take_back",
     "take_from_client",

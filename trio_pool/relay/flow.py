@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import FAKE, HIDDEN, PLAIN, Owed
+from protocol.pipeline import FAKE, HIDDEN, PLAIN, Effect, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.healing import redo_entry
 from trio_pool.relay.questions import ask_for_settings, only_sets
@@ -80,6 +80,36 @@ def end_segment(relay: Relay) -> None:
     """Say the Sync that the client has not said; its answer is nobody's."""
     relay.to_server.append(frontend.sync())
     link_of(relay).pipeline.owe_closing(HIDDEN[FrontendTag.SYNC])
+
+
+class LastWords(Effect):
+    """Behind all that a client said before it left, with no Sync to come.
+
+    A server shows it an error, and what it has answered in front of that; else nothing.
+    """
+
+    __slots__ = ("relay",)
+
+    def __init__(self, relay: Relay):
+        self.relay = relay
+
+    def settled(self) -> None:
+        self.relay.to_client.clear()
+
+
+def hear_out(relay: Relay) -> bool:
+    """Let the server answer what it was not asked to answer; whether there is anything to wait for.
+
+    Not where something is executed, which may take long.
+    """
+    pipeline = link_of(relay).pipeline
+    if not pipeline.owed or any(entry.kind == FrontendTag.EXECUTE for entry in pipeline.owed):
+        return False
+    entry = Owed(FrontendTag.CLOSE, FAKE, LastWords(relay))
+    pipeline.owe_unheard(entry)
+    relay.to_server.append(frontend.flush())
+    relay.hold_for(entry)
+    return True
 
 
 def on_copy_data(relay: Relay, data: bytes, start: int, stop: int) -> bool:

@@ -97,8 +97,9 @@ def _rule(fields: list[Field], path: Path, read: Reader) -> HbaRule:
         raise ConfigError(f"unknown connection type {kind!r}", hint=nearest(kind, _KINDS))
     if len(words) < (4 if kind == "local" else 5):
         raise ConfigError("the line is too short", hint="host DATABASE USER ADDRESS METHOD")
-    network, rest = (None, words[3:]) if kind == "local" else _network(words[3:])
-    near = words[3] if kind != "local" and words[3] in _NEAR else None
+    near, network, rest = None, None, words[3:]
+    if kind != "local":
+        near, network, rest = _origin(words[3:], quoted=fields[3][0][1])
     if not rest or rest[0] not in METHODS:
         method = rest[0] if rest else ""
         raise ConfigError(
@@ -135,13 +136,17 @@ def _options(fields: list[Field]) -> dict[str, str]:
     return options
 
 
-def _network(words: list[str]) -> tuple[Network | None, list[str]]:
-    """The address, and what stands behind it. Raises ValueError."""
-    if words[0] == "all" or words[0] in _NEAR:
-        return None, words[1:]
-    if "/" in words[0]:
-        return ipaddress.ip_network(words[0], strict=False), words[1:]
-    return ipaddress.ip_network(f"{words[0]}/{words[1]}", strict=False), words[2:]
+def _origin(words: list[str], quoted: bool) -> tuple[str | None, Network | None, list[str]]:
+    """The keyword, or else the network, and what stands behind it. Raises ValueError.
+
+    In quotes nothing is a keyword.
+    """
+    first = words[0]
+    if not quoted and (first == "all" or first in _NEAR):
+        return None if first == "all" else first, None, words[1:]
+    if "/" in first:
+        return None, ipaddress.ip_network(first, strict=False), words[1:]
+    return None, ipaddress.ip_network(f"{first}/{words[1]}", strict=False), words[2:]
 
 
 def _names(

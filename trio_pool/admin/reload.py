@@ -19,7 +19,7 @@ from trio_pool.config.settings import check
 from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ConfigurationChanged, ServerFastClose
 from trio_pool.judges import require_judges
-from trio_pool.pool import Pool, closing, lengths_max, pin_policy_of
+from trio_pool.pool import Pool, closing
 from trio_pool.pool.growth import grow
 from trio_pool.tls_settings import encryption_of
 
@@ -111,10 +111,6 @@ def _refit(server: Server, old: Config, key: tuple[str, str], pool: Pool) -> Non
     elsewhere = elsewhere or _changed_for_servers(old, server.config)
     pool.database, pool.login, pool.encryption = database, login, server.encryption
     pool.adopt(server.config.limits(database, user), server.config.settings)
-    pool.statements.pin_policy = pin_policy_of(pool.settings)
-    pool.statements.unread_bytes_max = pool.settings.max_client_notification_bytes
-    pool.statements.asks_early = not pool.session_mode
-    pool.statements.lengths_max = lengths_max(pool.settings)
     if elsewhere:
         renew(server, pool)
     grow(pool)

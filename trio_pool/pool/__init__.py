@@ -15,6 +15,6 @@ Law: no decision survives an await; nothing in here has one.
 """
 
 from trio_pool.pool.caps import Caps
-from trio_pool.pool.pool import Pool, lengths_max, pin_policy_of
+from trio_pool.pool.pool import Pool
 
-__all__ = ["Caps", "Pool", "lengths_max", "pin_policy_of"]
+__all__ = ["Caps", "Pool"]

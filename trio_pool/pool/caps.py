@@ -60,5 +60,4 @@ def keep_ear(pool: Pool, ear: Ear | None) -> None:
     """Have this ear from now on, or none."""
     change = (ear is not None) - (pool.ear is not None)
     pool.caps.count_ear(pool.database.name, pool.user, change)
-    pool.statements.unread_bytes_max = pool.settings.max_client_notification_bytes
     pool.ear = ear

@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def pin_policy_of(settings: Settings) -> PinPolicy:
+def _pin_policy_of(settings: Settings) -> PinPolicy:
     """What is configured; an adversary wants to hear of everything that is left."""
     return PIN_EVERYTHING if settings.adversarial else PinPolicy.of(settings.pin_policy)
 
 
-def lengths_max(settings: Settings) -> list[int]:
+def _lengths_max(settings: Settings) -> list[int]:
     """What a message of each type may be long: disable_pqexec and max_packet_size."""
     refused = (FrontendTag.QUERY,) if settings.disable_pqexec else ()
     return length_limits(settings.max_packet_size or LARGE_BYTES_MAX, refused)
@@ -67,53 +67,49 @@ class Pool:
     ) -> None:
         self.database = database
         self.user = user
-        self.backends: set[Backend] = set()
-        self.environments = Environments()
-        self.adopt(limits, settings)
         self.login = login
-        self.statements_max = settings.max_prepared_statements
-        self.statements = PoolStatements(secrets.token_hex(8), pin_policy_of(settings))
-        self.statements.asks_early = not self.session_mode
-        self.statements.forgetful = settings.adversarial
-        self.statements.lengths_max = lengths_max(settings)
+        self.caps = caps
+        self.open_soon = open_soon
+        # Who has what: backends are out, idle, or unchecked; the latter have been idle for so long
+        # that they are asked whether they live before they are lent.
+        self.backends: set[Backend] = set()
         self.idle: deque[Backend] = deque()
+        self.unchecked: deque[Backend] = deque()
         self.waiting: deque[Holder] = deque()
         self.opening = 0
+        self.checking = 0  # Backends that serve whoever waits once we have our answer.
+        self.owned = 0  # Connections to the server that are one client's alone.
+        self.ear: Ear | None = None  # Listens for clients that hold no backend.
         self.closed = False
         # Nothing is opened or lent until `resume`; what is out is closed when it comes back.
         self.paused = False
-        # Idle for so long that they are asked whether they live before they are lent.
-        self.unchecked: deque[Backend] = deque()
-        self.checking = 0
-        # Connections to the server that are one client's alone.
-        self.owned = 0
-        self.looked_at = now
-        self.turns = -1  # Attempts to open a backend, for load_balance_hosts.
-        # When somebody last had anything to do with it (Server.forget_unused).
-        self.used_at = now
-        # How connections to servers are encrypted.
-        self.encryption = NO_ENCRYPTION
-        # Who takes away what sessions leave (adversarial).
-        self.adversary: Adversary | None = None
-        # The switchboard's and the server's.
-        self.clock = Clock()
-        self.resolver = Resolver()
-        # Shared by all pools of a database.
-        self.statistics = Statistics()
-        # What a server says of itself at login; None until a backend was opened once.
-        self.parameters: dict[bytes, bytes] | None = None
-        # What to tell a client with these startup settings, once the server has accepted them.
-        self.tried: dict[tuple[tuple[bytes, bytes], ...], Greeting] = {}
+        self.now = now  # The janitor's clock: good enough for timeouts, free to read.
+        self.tended_at = now  # When the janitor was last here.
+        self.used_at = now  # When somebody last had to do with it (Server.forget_unused).
+        self.looked_at = now  # When the server was last asked for code that leaves something.
+        # Why no backend could be opened the last time, if that is so (trio_pool.pool.failures).
         self.failure: Ending | None = None
         self.failed_at = now
         self.failures_in_a_row = 0
         self.failure_lasts = False
-        # The janitor's clock: good enough for timeouts, free to read.
-        self.now = now
-        self.tended_at = now  # When the janitor was last here.
-        self.ear: Ear | None = None  # Listens for clients that hold no backend.
-        self.caps = caps
-        self.open_soon = open_soon
+        self.turns = -1  # Attempts to open a backend, for load_balance_hosts.
+        self.encryption = NO_ENCRYPTION  # Of connections to servers.
+        self.adversary: Adversary | None = None  # Who takes away what sessions leave.
+        # The switchboard's and the server's.
+        self.clock = Clock()
+        self.resolver = Resolver()
+        self.statistics = Statistics()  # Shared by all pools of a database.
+        # What a server says of itself at login; None until a backend was opened once.
+        self.parameters: dict[bytes, bytes] | None = None
+        # What to tell a client with these startup settings, once the server has accepted them.
+        self.tried: dict[tuple[tuple[bytes, bytes], ...], Greeting] = {}
+        self.environments = Environments()
+        self.statements = PoolStatements(secrets.token_hex(8), _pin_policy_of(settings))
+        self.statements.forgetful = settings.adversarial
+        self.statements_max = settings.max_prepared_statements
+        # Why last: compiled code need not look whether what was there before `self` went elsewhere
+        # is there.
+        self.adopt(limits, settings)
 
     def adopt(self, limits: Limits, settings: Settings) -> None:
         """What is configured from now on; what every lease asks for is made ready to hand."""
@@ -128,6 +124,10 @@ class Pool:
         self.shares_customs = settings.share_custom_setting_names
         self.environments.count_max = settings.max_client_settings
         self.environments.bytes_max = settings.max_client_settings_bytes
+        self.statements.pin_policy = _pin_policy_of(settings)
+        self.statements.asks_early = not self.session_mode
+        self.statements.lengths_max = _lengths_max(settings)
+        self.statements.unread_bytes_max = settings.max_client_notification_bytes
         for backend in self.backends:
             backend.live_for(limits.server_lifetime)
 

@@ -18,7 +18,8 @@ import trio
 import trio.testing
 
 import trio_pool.janitor
-import trio_pool.session
+import trio_pool.session.releasing
+import trio_pool.session.session
 from protocol.form import is_compiled
 from tests.faults.world import World, world
 from trio_pool.conform.client import Client, Refused
@@ -94,10 +95,11 @@ def planted(bug: Bug, function: Callable[Given, Result]) -> Callable[Given, Resu
 # janitor call, by the names under which they call them. Not among them are the last that are
 # called when all else has failed: what gives a backend up, closes a wire and strikes a client off.
 PLACES: Final = (
-    *((trio_pool.session, name) for name in ("take_from_client", "take_from_server")),
-    *((trio_pool.session, name) for name in ("attach", "detach", "ask_what_is_left")),
-    (trio_pool.session, "settle_pins"),
-    *((Session, name) for name in ("send", "_release", "_hand_on")),
+    *((trio_pool.session.session, name) for name in ("take_from_client", "take_from_server")),
+    *((trio_pool.session.session, name) for name in ("attach", "release")),
+    *((trio_pool.session.releasing, name) for name in ("detach", "ask_what_is_left")),
+    *((trio_pool.session.releasing, name) for name in ("settle_pins", "hand_on")),
+    (Session, "send"),
     *((Pool, name) for name in ("lend_idle", "give_back", "rest")),
     *((Wire, name) for name in ("put", "read")),
     *((Login, name) for name in ("on_bytes", "_advance")),

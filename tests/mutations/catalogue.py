@@ -40,7 +40,8 @@ _STATE: Final = "trio_pool/relay/state.py"
 _SIMPLE: Final = "trio_pool/relay/simple.py"
 _REPLIES: Final = "trio_pool/relay/replies.py"
 _LENDING: Final = "trio_pool/relay/lending.py"
-_SESSION: Final = "trio_pool/session.py"
+_RELEASING: Final = "trio_pool/session/releasing.py"
+_ENDING: Final = "trio_pool/session/ending.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -241,16 +242,16 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a client that leaves in a transaction gives its backend back",
-        _SESSION,
-        "        clean = self.relay.releasable and not backend.wire.sending\n",
-        "        clean = not backend.wire.sending\n",
+        _ENDING,
+        "    clean = session.relay.releasable and not backend.wire.sending\n",
+        "    clean = not backend.wire.sending\n",
         ("tests/shell/test_departures.py",),
     ),
     Mutation(
         "temporary tables do not pin",
-        _SESSION,
-        "            if self.relay.pins and self.pool.adversary is None:\n",
-        "            if self.relay.pins and self.pool.adversary is not None:\n",
+        _RELEASING,
+        "        if session.relay.pins and session.pool.adversary is None:\n",
+        "        if session.relay.pins and session.pool.adversary is not None:\n",
         ("tests/shell/test_classic_disasters.py", "-k", "temporary or lock or listener"),
     ),
     Mutation(

@@ -1,9 +1,8 @@
 """One client after its login: its relay, its wire, and the backend it may hold.
 
-The methods are called from the sweep: they never wait. `end` is the one way out, idempotent,
-and gives everything back in the same breath; the session's task (trio_pool.server) then wakes,
-says goodbye and closes. A session that is too young to have a task is left to its `host`. Law: a
-decision to lend or release is made and carried out without an await in between.
+The methods are called from the sweep: they never wait. `end` is the one way out, idempotent;
+the session's task (trio_pool.server) then wakes, says goodbye and closes. A session that is too
+young to have a task is left to its `host`.
 """
 
 from __future__ import annotations
@@ -24,25 +23,21 @@ from trio_pool.errors import (
     SettingsNotRestored,
     StatementModeTransaction,
 )
-from trio_pool.pinned import end_pins, settle_pins
-from trio_pool.pins import LOAD, WIPE
 from trio_pool.pool import Pool
-from trio_pool.pool.errands import reset
 from trio_pool.relay import (
     Relay,
-    ask_about_prepared,
-    ask_what_is_left,
     asks,
     attach,
     detach,
     end_segment,
     has_prepared,
-    hear_out,
     proceed,
     take_back,
     take_from_client,
     take_from_server,
 )
+from trio_pool.session.ending import end_if_done, give_everything_back, leave
+from trio_pool.session.releasing import hand_on, release
 from trio_pool.switchboard import Bell
 from trio_pool.wire import UNSENT_BYTES_MAX, Turn, Wire
 
@@ -153,31 +148,7 @@ class Session(Turn):
         if self.leaving or self.wire.broken:
             self.end(None)
         else:
-            self._leave()
-
-    def _leave(self) -> None:
-        self.leaving = True
-        self._end_if_done()
-        if not self.ended.is_set():
-            self.wire.pause()
-
-    def _end_if_done(self) -> None:
-        """A client that leaves is gone once nothing it has asked for is outstanding."""
-        backend, relay = self.backend, self.relay
-        listening = relay.listening
-        crossing = listening is not None and listening.crossing is not None
-        if backend is None:
-            if not self.waiting_since:
-                self.end(None)
-        elif backend.state.pipeline.copying_in or relay.up_passing > 0 or self.wire.broken:
-            self.end(None)
-        elif relay.hold is not None or crossing or not backend.state.pipeline.status_known():
-            # What was kept back is still to be said, and what ends with a Sync to be answered.
-            pass
-        elif hear_out(relay):
-            self.send()
-        else:
-            self.end(None)
+            leave(self)
 
     def on_drained(self) -> None:
         """The client has taken all bytes."""
@@ -201,7 +172,7 @@ class Session(Turn):
             return
         self.send()
         if relay.goodbye and not self.leaving:
-            self._leave()
+            leave(self)
             return
         if relay.hold is not None and relay.parts_bytes > _KEPT_BYTES_MAX:
             self.wire.pause()
@@ -253,7 +224,7 @@ class Session(Turn):
         self._carry_on()
         if self.leaving:
             # No Sync may ever come that would end the lease.
-            self._end_if_done()
+            end_if_done(self)
 
     def heard(self, data: bytes) -> None:
         """The server sent bytes for this client."""
@@ -294,11 +265,11 @@ class Session(Turn):
         if relay.to_client or relay.to_server:
             self.send()
         if self.leaving:
-            self._end_if_done()
+            end_if_done(self)
         elif backend.state.pipeline.owed:
             return
         elif relay.releasable:
-            self._release(backend)
+            release(self, backend)
         else:
             self.pool.rest(backend)
             if self.pool.statement_mode and self._in_transaction(backend):
@@ -325,7 +296,7 @@ class Session(Turn):
         if backend is not None and self.pool.adversary is not None and self.relay.releasable:
             # What the client has said since belongs to its next transaction.
             # Hazard: asked of `self`, the compiler would believe that nobody takes it away.
-            self._release(backend)
+            release(self, backend)
             if self.backend is None and not self.ended.is_set():
                 self.on_bytes(b"")
             return
@@ -350,7 +321,7 @@ class Session(Turn):
         """The client is at home again: what it has been waiting to say is said now."""
         self._proceed()
         if self.leaving and not self.ended.is_set():
-            self._end_if_done()
+            end_if_done(self)
 
     def part(self) -> None:
         """The pool's ear listens for the client: the backend goes to whoever is next."""
@@ -359,17 +330,17 @@ class Session(Turn):
         if self.draining is not None:
             self.end(self.draining)
             return
-        self._hand_on(backend)
+        hand_on(self, backend)
         if self.relay.parts:
             self.on_bytes(b"")
         if self.leaving and not self.ended.is_set():
-            self._end_if_done()
+            end_if_done(self)
 
     def leave_home(self) -> None:
         """The client has lingered long enough, if it is at rest now."""
         backend = self.backend
         if backend is not None and self.relay.releasable and self.relay.pins:
-            self._release(backend, may_linger=False)
+            release(self, backend, may_linger=False)
 
     def end_preparing(self) -> None:
         """The client is silent; if it has only prepared, its backend need not wait for it."""
@@ -394,67 +365,13 @@ class Session(Turn):
         """The pool's ear is gone."""
         absence.ear_lost(self)
 
-    def _release(self, backend: Backend, may_linger: bool = True) -> None:
-        """The transaction is over: the backend goes to whoever is next, if nothing keeps it."""
-        if self.draining is not None:
-            self.end(self.draining)
-            return
-        if self.pool.session_mode:
-            self._keep(backend)
-            return
-        if backend.wire.sending:
-            return
-        if self.relay.unasked:
-            # Our own questions are no part of the client's time.
-            self.pool.rest(backend)
-            ask_about_prepared(self.relay, backend.state)
-            self.send()
-            return
-        if self.relay.settings_suspect or self.relay.pins:
-            if may_linger and absence.lingers(self):
-                self._keep(backend)
-                return
-            settle_pins(self.relay, self.number, self.pool)
-            if ask_what_is_left(self.relay, backend.state):
-                self.pool.rest(backend)
-                self.send()
-                return
-            if self.relay.pins and self.pool.adversary is None:
-                if not absence.leave(self, backend):
-                    self._keep(backend)
-                return
-            absence.stop_listening(self)
-        self._hand_on(backend)
-
-    def _hand_on(self, backend: Backend) -> None:
-        if not backend.wire.reading:
-            backend.wire.resume()
-        detach(self.relay)
-        self.backend = None
-        if not self.wire.reading and not self.leaving:
-            self.wire.resume()
-        try:
-            if self.pool.resets_always:
-                reset(self.pool, backend, self.pool.settings.server_reset_query)
-            else:
-                self.pool.give_back(backend)
-        except Exception:
-            # Nobody else knows of it any more.
-            self.pool.discard(backend)
-            raise
-
-    def _keep(self, backend: Backend) -> None:
-        """The transaction is over, and the backend stays."""
-        self.relay.counters.kept += 1
-        self.pool.rest(backend)
-
     def backend_drained(self) -> None:
         """The server has taken all bytes: the client may send more."""
         if not self.leaving:
             self.wire.resume()
         backend = self.backend
         if backend is not None and self.relay.releasable:
-            self._release(backend)
+            release(self, backend)
 
     def backend_lost(self, why: Ending) -> None:
         """The backend died under this client (and is discarded already)."""
@@ -490,7 +407,7 @@ class Session(Turn):
             return
         self.ending = why
         try:
-            self._give_everything_back()
+            give_everything_back(self)
         except Exception:
             log.exception("the end of a session failed session=%d", self.number)
             self.ending = SessionFailed()
@@ -499,50 +416,3 @@ class Session(Turn):
             self.host.ended(self)
         else:
             self.wire.pause()
-
-    def _give_everything_back(self) -> None:
-        if self.waiting_since:
-            self.waiting_since = 0.0
-            self.pool.withdraw(self)
-        backend = self.backend
-        if backend is not None:
-            self.backend = None
-            self.quiet_end = self.quiet_end or self.relay.mid_message
-            try:
-                self._leave_backend(backend)
-            except Exception:
-                self.pool.discard(backend)
-                raise
-        absence.stop_listening(self)
-
-    def _leave_backend(self, backend: Backend) -> None:
-        clean = self.relay.releasable and not backend.wire.sending
-        if clean and self.pool.adversary is not None:
-            self.pool.adversary.over(self, backend)
-        # Settings nobody has read yet go with a reset, or with the backend.
-        clean = clean and (not self.relay.settings_suspect or bool(self.relay.pins))
-        detach(self.relay)
-        self._part_from(backend, clean)
-
-    def _part_from(self, backend: Backend, clean: bool) -> None:
-        # Nobody has asked which of these there are.
-        backend.state.settings.make(self.relay.settings.mentioned)
-        if not clean:
-            # Whatever it was doing, the server rolls it back, as when a client vanishes.
-            self.pool.discard(backend)
-            return
-        if not backend.wire.reading:
-            backend.wire.resume()
-        settings = self.pool.settings
-        pins = self.relay.pins
-        if pins:
-            end_pins(self.relay, self.number, self.pool)
-        if any(pin.reason == LOAD for pin in pins):
-            # Nothing takes a library out of a process again.
-            self.pool.discard(backend)
-        elif pins:
-            reset(self.pool, backend, WIPE)
-        elif self.pool.session_mode or self.pool.resets_always:
-            reset(self.pool, backend, settings.server_reset_query)
-        else:
-            self.pool.give_back(backend)

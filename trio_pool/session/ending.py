@@ -6,10 +6,19 @@ client; what is not goes with the session, as when a client vanishes.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from protocol.errors import ProtocolViolation
 from trio_pool import absence
 from trio_pool.backend import Backend
+from trio_pool.errors import (
+    ClientViolation,
+    Ending,
+    ServerBroken,
+    ServerSaidFatal,
+    SettingsNotRestored,
+)
 from trio_pool.pinned import end_pins
 from trio_pool.pins import LOAD, WIPE
 from trio_pool.pool.errands import reset
@@ -17,6 +26,32 @@ from trio_pool.relay import detach, hear_out
 
 if TYPE_CHECKING:
     from trio_pool.session.session import Session
+
+
+log = logging.getLogger(__name__)
+
+
+def client_failure(failure: ProtocolViolation | Ending) -> Ending:
+    """What a client is told that the session cannot go on with."""
+    if isinstance(failure, ProtocolViolation):
+        return ClientViolation(failure.message, failure.hint)
+    return failure
+
+
+def end_over(session: Session, backend: Backend, failure: ProtocolViolation | Ending) -> None:
+    """The session cannot go on with what the server has said; nobody gets this backend again."""
+    if isinstance(failure, ProtocolViolation):
+        log.warning("backend discarded backend=%d: %s", backend.number, failure)
+        backend.state.spoiled = "it broke the protocol"
+        failure = ServerBroken()
+    elif isinstance(failure, ServerSaidFatal):
+        backend.state.spoiled = "the server ended it"
+    elif isinstance(failure, SettingsNotRestored):
+        backend.state.spoiled = "it could not be given its client's settings"
+    else:
+        backend.state.spoiled = "the session ended over what it said"
+    session.send()
+    session.end(failure)
 
 
 def leave(session: Session) -> None:

@@ -15,9 +15,7 @@ from trio_pool import absence
 from trio_pool.backend import Backend
 from trio_pool.customs import sets_first
 from trio_pool.errors import (
-    ClientViolation,
     Ending,
-    ServerBroken,
     ServerSaidFatal,
     SessionFailed,
     SettingsNotRestored,
@@ -36,7 +34,13 @@ from trio_pool.relay import (
     take_from_client,
     take_from_server,
 )
-from trio_pool.session.ending import end_if_done, give_everything_back, leave
+from trio_pool.session.ending import (
+    client_failure,
+    end_if_done,
+    end_over,
+    give_everything_back,
+    leave,
+)
 from trio_pool.session.releasing import hand_on, release
 from trio_pool.switchboard import Bell
 from trio_pool.wire import UNSENT_BYTES_MAX, Turn, Wire
@@ -123,13 +127,9 @@ class Session(Turn):
             elif not backend.busy_since:
                 self.pool.go_on(backend)
             take_from_client(relay, data)
-        except ProtocolViolation as violation:
+        except (ProtocolViolation, Ending) as failure:
             self.send()
-            self.end(ClientViolation(violation.message, violation.hint))
-            return
-        except Ending as ending:
-            self.send()
-            self.end(ending)
+            self.end(client_failure(failure))
             return
         self._carry_on()
 
@@ -215,11 +215,8 @@ class Session(Turn):
             self.wire.resume()
         try:
             attach(self.relay, backend.state)
-        except ProtocolViolation as violation:
-            self.end(ClientViolation(violation.message, violation.hint))
-            return
-        except Ending as ending:
-            self.end(ending)
+        except (ProtocolViolation, Ending) as failure:
+            self.end(client_failure(failure))
             return
         self._carry_on()
         if self.leaving:
@@ -234,29 +231,14 @@ class Session(Turn):
         self.active_at = self.pool.now
         try:
             take_from_server(relay, data)
-        except ProtocolViolation as violation:
-            log.warning("backend discarded backend=%d: %s", backend.number, violation)
-            backend.state.spoiled = "it broke the protocol"
-            self.send()
-            self.end(ServerBroken())
-            return
-        except SettingsNotRestored as refused:
-            if take_back(relay):
+        except (ProtocolViolation, Ending) as failure:
+            if isinstance(failure, SettingsNotRestored) and take_back(relay):
                 self._try_another(backend)
-                return
-            backend.state.spoiled = "it could not be given its client's settings"
-            self.send()
-            self.end(refused)
-            return
-        except Ending as ending:
-            backend.state.spoiled = "the session ended over what it said"
-            self.send()
-            self.end(ending)
+            else:
+                end_over(self, backend, failure)
             return
         if relay.server_gone:
-            backend.state.spoiled = "the server ended it"
-            self.send()
-            self.end(ServerSaidFatal())
+            end_over(self, backend, ServerSaidFatal())
             return
         if relay.resume:
             self._resume()
@@ -302,13 +284,9 @@ class Session(Turn):
             return
         try:
             proceed(self.relay)
-        except ProtocolViolation as violation:
+        except (ProtocolViolation, Ending) as failure:
             self.send()
-            self.end(ClientViolation(violation.message, violation.hint))
-            return
-        except Ending as ending:
-            self.send()
-            self.end(ending)
+            self.end(client_failure(failure))
             return
         self._carry_on()
 

@@ -5,6 +5,7 @@
     parsing     Parse                       binding   Bind, Describe, Execute, Close
     simple      Query, FunctionCall         flow      Sync, Flush, COPY, Terminate
     naming      replays and evictions       about     PREPARE, EXECUTE, DEALLOCATE in a text
+    deeds       what these do to the books, and how it is taken back
     apart       a Query that ends a failed transaction before it executes
     indirect    the same through the extended protocol
     resets      RESET and DISCARD ALL, for clients that came with settings
@@ -20,7 +21,7 @@
 No Trio, no clock, no sockets: bytes in, bytes out.
 """
 
-from trio_pool.relay.about import ask_about_prepared
+from trio_pool.relay.deeds import ask_about_prepared
 from trio_pool.relay.downstream import take_from_server
 from trio_pool.relay.flow import end_segment, has_prepared, hear_out
 from trio_pool.relay.lending import attach, detach, proceed, take_back

@@ -14,14 +14,12 @@ from collections.abc import Container, Sequence
 
 import attrs
 
-from protocol import frontend
-from protocol.pipeline import DROP, HIDDEN, Owed
+from protocol.pipeline import Owed
 from protocol.sql.command import Classification, Command, CommandKind
 from protocol.sql.reserved import may_name
 from protocol.sql.rewrite import Replacement, rewrite
-from protocol.tags import FrontendTag
 from trio_pool.customs import NOTHING_LOCAL, Names, changes_settings, names_in, set_locally
-from trio_pool.relay.effects import Description
+from trio_pool.relay.deeds import Deed, leave_stand_in
 from trio_pool.relay.hints import harmless, unknown_calls
 from trio_pool.relay.naming import in_doubt, refusing, replay, stand_in, wait
 from trio_pool.relay.pins import pins_of_command, pins_of_words, refusal
@@ -64,21 +62,6 @@ def made_locally(found: Classification, text: bytes) -> Names:
         if command.local and command.setting is not None and b"." in command.setting
     }
     return set_locally(text)[0] | names
-
-
-@attrs.define(eq=False)
-class Deed:
-    """What one command does to the books when the server reports it done."""
-
-    prepares: bool
-    name: bytes
-    statement: Statement
-    server_name: bytes
-    # The server name is a stand-in's: the statement itself is not on this backend.
-    stand_in: bool = False
-    done: bool = False
-    # What the client's name meant before it was done.
-    before: Statement | None = None
 
 
 @attrs.define(eq=False)
@@ -358,71 +341,8 @@ def _exchange(planning: _Planning, command: Command, name: bytes, server_name: b
         plan.notices.append(truncation_notice(written.lower(), name))
 
 
-def do_deed(relay: Relay, backend: BackendState, deed: Deed) -> None:
-    """The server reports the command done: the books follow."""
-    deed.done = True
-    if deed.prepares:
-        # The portal may be gone, and its name the client's for something else by now.
-        deed.before = relay.client.names.get(deed.name)
-        relay.client.put(deed.name, deed.statement)
-        backend.statements.names[deed.statement] = deed.server_name
-    else:
-        relay.client.take(deed.name)
-        if not deed.stand_in:
-            backend.statements.drop_name(deed.server_name)
-
-
-def undo_deed(relay: Relay, backend: BackendState, deed: Deed) -> None:
-    """Take back a deed that was believed too early."""
-    deed.done = False
-    if deed.prepares:
-        if relay.client.names.get(deed.name) is deed.statement:
-            relay.client.take(deed.name)
-            if deed.before is not None and not deed.before.refused:
-                relay.client.put(deed.name, deed.before)
-        backend.statements.drop(deed.statement)
-        return
-    if deed.name not in relay.client.names and not deed.statement.refused:
-        relay.client.put(deed.name, deed.statement)
-    leave_stand_in(backend, deed)
-    if not deed.stand_in:
-        backend.statements.names.setdefault(deed.statement, deed.server_name)
-
-
-def leave_stand_in(backend: BackendState, deed: Deed) -> None:
-    """A stand-in that was not deallocated after all is closed on the next occasion."""
-    if deed.stand_in:
-        backend.doomed.append(deed.server_name)
-
-
 def leave_plan(backend: BackendState, plan: Plan) -> None:
     """What was prepared for a plan that will not be carried out."""
     for deed in plan.deeds:
         if deed is not None and not deed.done:
             leave_stand_in(backend, deed)
-
-
-def ask_about_prepared(relay: Relay, backend: BackendState) -> None:
-    """Ask what the server understood of all that was prepared by SQL, in a segment of our own.
-
-    Only outside of a transaction: a question that fails would make the client's fail.
-    """
-    asked = False
-    for deed in relay.unasked:
-        if backend.statements.names.get(deed.statement) == deed.server_name:
-            entry = ask_about(relay, backend, deed)
-            assert isinstance(entry.effect, Description)
-            entry.effect.alone = True
-            backend.pipeline.owe(entry)
-            asked = True
-    relay.unasked = ()
-    if asked:
-        relay.to_server.append(frontend.sync())
-        backend.pipeline.owe_closing(HIDDEN[FrontendTag.SYNC])
-
-
-def ask_about(relay: Relay, backend: BackendState, deed: Deed) -> Owed:
-    """Send a Describe of what PREPARE made; the caller puts its entry into the ledger."""
-    relay.to_server.append(frontend.describe_statement(deed.server_name))
-    effect = Description(relay, backend, deed.name, deed.statement, deed.server_name)
-    return Owed(FrontendTag.DESCRIBE, DROP, effect)

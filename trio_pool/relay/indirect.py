@@ -12,17 +12,14 @@ from protocol.sql.command import CommandKind
 from protocol.sql.rewrite import rewrite
 from protocol.tags import FrontendTag
 from trio_pool.relay.about import (
-    Deed,
     Plan,
-    ask_about,
-    do_deed,
     drops_all,
     leave_plan,
     made_locally,
     make_plan,
     sets_something,
-    undo_deed,
 )
+from trio_pool.relay.deeds import Deed, ask_about, do_deed, undo_deed
 from trio_pool.relay.effects import NamedParse, Replay, UnnamedChange
 from trio_pool.relay.hints import code_in
 from trio_pool.relay.naming import (

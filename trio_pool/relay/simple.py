@@ -16,15 +16,13 @@ from protocol.tags import BackendTag, FrontendTag, TransactionStatus
 from trio_pool.pins import SEQUENCE
 from trio_pool.relay.about import (
     Plan,
-    ask_about_prepared,
-    do_deed,
-    leave_stand_in,
     made_locally,
     make_plan,
     sets_something,
 )
 from trio_pool.relay.apart import nothing_is_done, said_apart, status_must_be_known
 from trio_pool.relay.databases import DATABASE_VERBS, make_way
+from trio_pool.relay.deeds import ask_about_prepared, do_deed, leave_stand_in
 from trio_pool.relay.effects import UnnamedChange
 from trio_pool.relay.hints import code_in, harmless, unknown_calls
 from trio_pool.relay.pins import pins_of, refusal

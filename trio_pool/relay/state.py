@@ -20,7 +20,8 @@ from trio_pool.settings import BackendSettings, ClientSettings
 from trio_pool.statements import BackendStatements, ClientStatements, PoolStatements, Statement
 
 if TYPE_CHECKING:
-    from trio_pool.relay.about import Deed, Plan
+    from trio_pool.relay.about import Plan
+    from trio_pool.relay.deeds import Deed
     from trio_pool.relay.effects import UnnamedChange
 
 

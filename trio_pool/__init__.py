@@ -13,11 +13,11 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 opened threaded beside_asyncio hooks monitor leftovers adversary
                 daemon systemd syslog takeover handover origin (a pool as a process)
                 pytest_plugin testing/
-                server/ listener login/ card trial newcomers farewell session absence pool ear
+                server/ listener login/ card trial newcomers farewell session/ absence pool/ ear/
                 backend errand opening conduct cancel passage passages janitor wire switchboard
                 bustle tls tls_settings lookup judges pam ldap interfaces resolver offenders peers
                 admin/ conform/ web/ terminal/
-    decisions   relay/ statements settings channels customs functions watch shapes pins config/
+    decisions   relay/ statements settings/ channels customs functions watch shapes pins config/
                 console/ credentials errors metrics access dependence overheard web.exposition
                 terminal.layout terminal.completion
     protocol/   a package of its own: PostgreSQL's messages, no I/O

@@ -211,6 +211,13 @@ def bind_indirect(
     if present:
         backend.doomed.append(present)
         statements.drop(statement)
+    return _replay_named(relay, backend, statement, name, tail)
+
+
+def _replay_named(
+    relay: Relay, backend: BackendState, statement: Statement, name: bytes, tail: bytes
+) -> bytes:
+    """Prepare it with this text, under a server name of its own."""
     make_room(relay, backend)
     server_name = relay.pool.new_name()
     relay.aliases[server_name] = name
@@ -219,8 +226,8 @@ def bind_indirect(
     effect = Replay(relay, backend, statement, server_name)
     entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
     backend.pipeline.owe_preparing(entry)
-    statements.add(statement, server_name, entry)
-    statements.written[statement] = tail
+    backend.statements.add(statement, server_name, entry)
+    backend.statements.written[statement] = tail
     return server_name
 
 

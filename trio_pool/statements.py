@@ -18,7 +18,7 @@ from typing import Final
 from protocol.framing import LENGTH_MAX
 from protocol.pipeline import Owed
 from protocol.sql.command import Command
-from trio_pool.customs import NOTHING_LOCAL, Local
+from trio_pool.customs import NO_NAMES, NOTHING_LOCAL, Local, Names
 from trio_pool.errors import StatementMemoryExceeded
 from trio_pool.functions import Functions
 from trio_pool.pins import PIN_EVERYTHING, PinPolicy
@@ -59,6 +59,7 @@ class Statement:
         "pins",
         "calls",
         "customs",
+        "databases",
         "private",
         "refused",
     )
@@ -90,6 +91,8 @@ class Statement:
         self.calls: tuple[str, ...] = ()
         # Custom settings that it makes for its transaction only.
         self.customs: Local = NOTHING_LOCAL
+        # Databases that nobody else may be connected to when it is executed.
+        self.databases: Names = NO_NAMES
         # Settings that could change its meaning are not known yet: it is nobody else's.
         self.private = private
         # It was not prepared after all: no name may go back to it.

@@ -15,7 +15,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from tests.support.pooler import client_of
 from trio_pool.config import Database
+from trio_pool.conform.words import SYNC, parse, run
 
 pytestmark = pytest.mark.postgres
 
@@ -58,6 +60,19 @@ def test_a_database_whose_clients_have_left_can_be_dropped_and_made_again(
             owner.execute(f"create database {name}")
             visit(running.url(name))
             owner.execute(f"drop database {name}", prepare=prepare)
+
+
+def test_a_prepared_statement_drops_a_database_as_often_as_it_is_executed(
+    running, name: str
+) -> None:
+    drop = parse("drop", f"drop database {name}") + SYNC
+    with client_of(running) as owner:
+        for prepared in (drop, SYNC, SYNC):
+            owner.rows(f"create database {name}")
+            visit(running.url(name))
+            owner.ask(prepared)
+
+            assert ("C", "DROP DATABASE") in owner.ask(run("drop") + SYNC)
 
 
 def test_a_database_can_be_copied_and_renamed(running, name: str) -> None:

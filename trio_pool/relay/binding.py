@@ -112,13 +112,15 @@ def on_bind(relay: Relay, data: bytes, start: int, stop: int) -> bool:
         return False
     relay.counters.binds += 1
     statement = relay.client.names.get(key) if key else relay.client.unnamed
-    if statement is not None:
+    if statement is not None and not statement.plain:
         if statement.sets or statement.customs is not NOTHING_LOCAL:
             _note_settings(relay, backend, statement, data[start + 5 : stop])
         if statement.pins:
             relay.pin(statement.pins, statement.text)
         if statement.calls:
             relay.suspect(statement.calls, statement.text)
+        if statement.databases:
+            relay.pool.make_way(statement.databases)
     if statement is not None and statement.command is not None:
         relay.portals[data[start + 5 : portal_stop]] = relay.plans[statement]
     elif statement is not None and statement.drops_all:

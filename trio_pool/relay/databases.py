@@ -11,6 +11,7 @@ from typing import Final
 
 from protocol.sql.identifiers import identifier
 from protocol.sql.lexer import TokenKind, tokens
+from trio_pool.customs import NO_NAMES, Names
 from trio_pool.relay.state import Relay
 
 # As Command.keyword has them.
@@ -20,12 +21,17 @@ _TOKENS_MAX: Final = 64
 
 
 def make_way(relay: Relay, text: bytes) -> None:
-    """Tell the pool, if `text` is such a statement. Others are left alone: only words are read."""
-    if b"database" not in text.lower():
-        return
-    names = databases_named(text, relay.settings.standard_conforming_strings)
+    """Tell the pool, if `text` is such a statement, which is about to be carried out."""
+    names = databases_wanted(relay, text)
     if names:
         relay.pool.make_way(names)
+
+
+def databases_wanted(relay: Relay, text: bytes) -> Names:
+    """What `text` names, if it is such a statement. Others are left alone: only words are read."""
+    if b"database" not in text.lower():
+        return NO_NAMES
+    return databases_named(text, relay.settings.standard_conforming_strings)
 
 
 def databases_named(text: bytes, conforming: bool = True) -> frozenset[bytes]:

@@ -271,6 +271,7 @@ class Description(Effect):
         now = Statement(statement.tail, statement.environment, self.parameters, shape)
         now.plain, now.sets, now.pins = statement.plain, statement.sets, statement.pins
         now.calls, now.customs = statement.calls, statement.customs
+        now.databases = statement.databases
         self.relay.stale |= {statement}
         self._move(statement, self.relay.pool.shared(now))
 

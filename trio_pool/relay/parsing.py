@@ -13,7 +13,7 @@ from protocol.pipeline import DROP, HIDDEN, PLAIN, RELAY, Owed
 from protocol.sql.prefilter import ordinary
 from protocol.tags import FrontendTag
 from trio_pool.customs import changes_settings, set_locally
-from trio_pool.relay.databases import make_way
+from trio_pool.relay.databases import databases_wanted
 from trio_pool.relay.effects import Description, DuplicateParse, NamedParse, UnnamedChange
 from trio_pool.relay.hints import harmless, unknown_calls
 from trio_pool.relay.indirect import examine, parse_indirect
@@ -92,7 +92,7 @@ def _look_at(relay: Relay, text: bytes, statement: Statement) -> None:
         statement.plain = True
         relay.pool.note_harmless(statement.tail)
         return
-    make_way(relay, text)
+    statement.databases = databases_wanted(relay, text)
     statement.calls = unknown_calls(text, functions.innocent) + functions.watched(text)
     if ordinary(text):
         statement.sets = changes_settings(text)

@@ -17,14 +17,10 @@ the server reads COPY data.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
+from protocol.ledger import DROP, RELAY, Ledger, Owed
 from protocol.tags import BackendTag, FrontendTag, TransactionStatus
-
-RELAY: Final = 0
-DROP: Final = 1
-FAKE: Final = 2
 
 # The replies that end each request. Anything else that arrives meanwhile is an intermediate
 # reply and shares the fate of the request at the head of the queue.
@@ -78,66 +74,12 @@ REPLY_ROLE: Final = _reply_roles()
 CLOSES_SEGMENT: Final = bytes([FrontendTag.SYNC, FrontendTag.QUERY, FrontendTag.FUNCTION_CALL])
 
 
-class Effect:
-    """What an entry believed, and how to confirm it or take it back.
-
-    Exactly one of `settled`, `failed` and `skipped` is called, once. What a class leaves out
-    does nothing.
-    """
-
-    __slots__ = ()
-
-    def heard(self, tag: int, body: bytes) -> None:
-        """An intermediate reply, or the final one, arrived (before `settled`)."""
-        return
-
-    def settled(self) -> None:
-        """The server did it."""
-        return
-
-    def failed(self) -> None:
-        """The server answered this very request with an error."""
-        return
-
-    def skipped(self) -> None:
-        """The server never looked at it, because of an earlier error."""
-        return
-
-
-_PARSE: Final = FrontendTag.PARSE
-
-
-class Owed:
-    """One request whose reply is outstanding. `open` until its outcome is known."""
-
-    __slots__ = ("kind", "fate", "effect", "reply", "segment", "open", "plain")
-
-    def __init__(
-        self,
-        kind: int,
-        fate: int,
-        effect: Effect | None = None,
-        reply: bytes = b"",
-        segment: int = -1,
-    ) -> None:
-        self.kind = kind
-        self.fate = fate
-        self.effect = effect
-        self.reply = reply
-        self.segment = segment
-        self.open = True
-        # Its reply is the client's, and nobody wants to read it.
-        self.plain = fate == RELAY and (effect is None or kind == _PARSE)
-
-
 # Requests without a belief need no entry of their own: these serve them all.
 PLAIN: Final[dict[int, Owed]] = {kind: Owed(kind, RELAY) for kind in SETTLED_BY}
 HIDDEN: Final[dict[int, Owed]] = {kind: Owed(kind, DROP) for kind in SETTLED_BY}
-_FINISH: Final = (
-    PLAIN[FrontendTag.DESCRIBE],
-    PLAIN[FrontendTag.EXECUTE],
-    PLAIN[FrontendTag.SYNC],
-)
+_DESCRIBE: Final = PLAIN[FrontendTag.DESCRIBE]
+_EXECUTE: Final = PLAIN[FrontendTag.EXECUTE]
+_SYNC: Final = PLAIN[FrontendTag.SYNC]
 _IDLE: Final = TransactionStatus.IDLE
 
 # How far a segment has come that no Sync has ended yet: what is prepared outlives it, what is bound
@@ -158,7 +100,7 @@ class Pipeline:
     __slots__ = ("owed", "skipping", "status", "segment", "segment_open", "copying_in")
 
     def __init__(self) -> None:
-        self.owed: deque[Owed] = deque()
+        self.owed = Ledger()
         self.skipping = False
         self.status: int = _IDLE
         self.segment = 0
@@ -207,15 +149,17 @@ class Pipeline:
     @property
     def fresh(self) -> bool:
         """Nothing of the client's has been sent in this transaction, which has not begun."""
-        return (
-            self.status == _IDLE
-            and not self.segment_open
-            and (not self.owed or self.owed[-1].fate == DROP)
-        )
+        if self.status != _IDLE or self.segment_open:
+            return False
+        last = self.owed.last
+        return last is None or last.fate == DROP
 
     def owe_finish(self) -> None:
         """Remember Describe, Execute and Sync in one."""
-        self.owed.extend(_FINISH)
+        owed = self.owed
+        owed.append(_DESCRIBE)
+        owed.append(_EXECUTE)
+        owed.append(_SYNC)
         self.segment += 1
         self.segment_open = CLOSED
 
@@ -236,7 +180,9 @@ class Pipeline:
 
     def settle(self) -> Owed:
         """The final reply of the head arrived: it leaves the queue."""
-        entry = self.owed.popleft()
+        entry = self.owed.head
+        assert entry is not None
+        self.owed.drop_head()
         effect = entry.effect
         if effect is not None:
             entry.open = False
@@ -251,13 +197,15 @@ class Pipeline:
     def fail(self) -> None:
         """ErrorResponse arrived for the head; what it silences leaves the queue unanswered."""
         self.copying_in = False
-        if not self.owed or self.owed[0].kind in CLOSES_SEGMENT:
+        blamed = self.owed.head
+        if blamed is None or blamed.kind in CLOSES_SEGMENT:
             return
-        blamed = self.owed.popleft()
         killed: list[Owed] = []
-        while self.owed and self.owed[0].kind != FrontendTag.SYNC:
-            killed.append(self.owed.popleft())
-        if not self.owed:
+        head = self.owed.drop_head()
+        while head is not None and head.kind != FrontendTag.SYNC:
+            killed.append(head)
+            head = self.owed.drop_head()
+        if head is None:
             self.skipping = True
         for entry in reversed(killed):
             if entry.effect is not None:
@@ -275,29 +223,32 @@ class Pipeline:
         Operations").
         """
         self.copying_in = True
-        if self.owed and self.owed[0].kind == FrontendTag.EXECUTE:
-            head = self.owed.popleft()
-            while self.owed and self.owed[0].kind == FrontendTag.SYNC:
-                self.owed.popleft()
-            self._end_early_copy()
-            closed = self.owed and self.owed[-1].kind in CLOSES_SEGMENT
+        outstanding = list(self.owed)
+        if outstanding and outstanding[0].kind == FrontendTag.EXECUTE:
+            stop = 1
+            while stop < len(outstanding) and outstanding[stop].kind == FrontendTag.SYNC:
+                stop += 1
+            del outstanding[1:stop]
+            self._end_early_copy(outstanding)
+            last = outstanding[-1]
+            closed = len(outstanding) > 1 and last.kind in CLOSES_SEGMENT
             self.segment_open = CLOSED if closed else WORKING
-            self.owed.appendleft(head)
         else:
-            self._end_early_copy()
+            self._end_early_copy(outstanding)
+        self.owed.replace(outstanding)
 
-    def _end_early_copy(self) -> None:
+    def _end_early_copy(self, outstanding: list[Owed]) -> None:
         """The client ended its data before it was asked for it: the copy is over already."""
-        for index, entry in enumerate(self.owed):
+        for index, entry in enumerate(outstanding):
             if entry.kind == FrontendTag.COPY_DONE:
-                del self.owed[index]
+                del outstanding[index]
                 self.copying_in = False
                 return
 
     def abandon(self) -> None:
         """The backend is gone: whatever is still owed will never come."""
         pending = list(self.owed)
-        self.owed.clear()
+        self.owed.replace([])
         for entry in reversed(pending):
             if entry.effect is not None:
                 entry.open = False

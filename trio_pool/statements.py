@@ -16,7 +16,7 @@ from collections.abc import Callable, Container
 from typing import Final
 
 from protocol.framing import LENGTH_MAX
-from protocol.pipeline import Owed
+from protocol.ledger import Owed
 from protocol.sql.command import Command
 from trio_pool.customs import NO_NAMES, NOTHING_LOCAL, Local, Names
 from trio_pool.errors import StatementMemoryExceeded

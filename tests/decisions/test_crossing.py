@@ -49,8 +49,7 @@ def away(*channels: bytes) -> Listening:
 
 def said(relay: Relay) -> list[bytes]:
     """What the relay has for the server since last asked, message by message."""
-    data, found = b"".join(relay.to_server), []
-    relay.to_server.clear()
+    data, found = relay.to_server.take(), []
     while data:
         stop = 1 + int.from_bytes(data[1:5], "big")
         found.append(data[5 : stop - 1])
@@ -59,9 +58,7 @@ def said(relay: Relay) -> list[bytes]:
 
 
 def shown(relay: Relay) -> bytes:
-    data = b"".join(relay.to_client)
-    relay.to_client.clear()
-    return data
+    return relay.to_client.take()
 
 
 def notification(sender: bytes, channel: bytes, payload: bytes) -> bytes:

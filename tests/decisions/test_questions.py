@@ -34,7 +34,7 @@ def asked_behind(*chunks: bytes) -> bool:
     relay = relay_on_a_backend()
     for chunk in chunks:
         take_from_client(relay, chunk)
-    sent = b"".join(relay.to_server)
+    sent = relay.to_server.take()
     if b"pg_settings" not in sent:
         return False
     assert sent.startswith(b"".join(chunks))

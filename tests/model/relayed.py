@@ -146,12 +146,11 @@ class ModelPool:
     def _move(self, client: ModelClient) -> None:
         """Take what the relay has decided to its destination."""
         relay, backend = client.relay, client.backend
-        client.told += relay.to_client
-        relay.to_client.clear()
+        if relay.to_client:
+            client.told.append(relay.to_client.take())
         if relay.to_server:
             assert backend is not None, "bytes for a server without a backend"
-            said = backend.server.feed(b"".join(relay.to_server))
-            relay.to_server.clear()
+            said = backend.server.feed(relay.to_server.take())
             backend.unheard.extend(chunked(said, self._sizes))
 
     def mistakes(self) -> list[bytes]:

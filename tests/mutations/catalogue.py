@@ -68,8 +68,8 @@ MUTATIONS: Final = (
     Mutation(
         "an error silences nothing behind a Query",
         _PIPELINE,
-        "        while self.owed and self.owed[0].kind != FrontendTag.SYNC:\n",
-        "        while self.owed and self.owed[0].kind not in _CLOSES_SEGMENT:\n",
+        "        while head is not None and head.kind != FrontendTag.SYNC:\n",
+        "        while head is not None and head.kind not in CLOSES_SEGMENT:\n",
         MODEL,
     ),
     Mutation(
@@ -103,8 +103,8 @@ MUTATIONS: Final = (
     Mutation(
         "Syncs that a COPY swallows are waited for",
         _PIPELINE,
-        "            while self.owed and self.owed[0].kind == FrontendTag.SYNC:\n",
-        "            while self.owed and self.owed[0].kind == FrontendTag.COPY_FAIL:\n",
+        "outstanding[stop].kind == FrontendTag.SYNC:\n",
+        "outstanding[stop].kind == FrontendTag.COPY_FAIL:\n",
         (
             "tests/scenarios/test_scenarios.py",
             "-k",
@@ -114,8 +114,8 @@ MUTATIONS: Final = (
     Mutation(
         "a faked reply comes before its turn",
         _BINDING,
-        "    backend.pipeline.owe_unheard(entry)\n    relay.client.tentative[key] = entry\n",
-        "    backend.pipeline.owed.appendleft(entry)\n    relay.client.tentative[key] = entry\n",
+        "pipeline.owe_unheard(entry)\n    relay.client.tentative[key] = entry\n",
+        "pipeline.owed.replace([entry, *pipeline.owed])\n    relay.client.tentative[key] = entry\n",
         MODEL,
     ),
     Mutation(

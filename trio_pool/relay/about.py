@@ -14,7 +14,7 @@ from collections.abc import Container, Sequence
 
 import attrs
 
-from protocol.pipeline import Owed
+from protocol.ledger import Owed
 from protocol.sql.command import Classification, Command, CommandKind
 from protocol.sql.reserved import may_name
 from protocol.sql.rewrite import Replacement, rewrite

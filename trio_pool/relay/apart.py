@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import DROP, RELAY, Effect, Owed
+from protocol.ledger import DROP, RELAY, Effect, Owed
 from protocol.sql.command import Command, CommandKind
 from protocol.sql.rewrite import character_count
 from protocol.tags import FrontendTag

@@ -9,7 +9,8 @@ of the client's is open; in a transaction block the settings are local to it.
 from __future__ import annotations
 
 from protocol import frontend
-from protocol.pipeline import DROP, HIDDEN, Owed
+from protocol.ledger import DROP, Owed
+from protocol.pipeline import HIDDEN
 from protocol.tags import FrontendTag, TransactionStatus
 from trio_pool.relay.effects import Indispensable, Replay
 from trio_pool.relay.state import BackendState, Relay

@@ -12,7 +12,8 @@ from typing import Final
 from protocol import frontend
 from protocol.errors import ProtocolViolation
 from protocol.framing import name_end
-from protocol.pipeline import FAKE, PLAIN, RELAY, Owed
+from protocol.ledger import FAKE, RELAY, Owed
+from protocol.pipeline import PLAIN
 from protocol.tags import FrontendTag
 from trio_pool.customs import NOTHING_LOCAL, names_among
 from trio_pool.relay.about import Plan

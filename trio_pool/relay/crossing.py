@@ -10,7 +10,7 @@ from typing import Final
 
 from protocol import frontend
 from protocol.framing import HEADER_BYTES
-from protocol.pipeline import DROP, Owed
+from protocol.ledger import DROP, Owed
 from protocol.sql.identifiers import quote_identifier
 from protocol.tags import FrontendTag
 from trio_pool.channels import (
@@ -160,7 +160,7 @@ def take_notification(
             relay.drop_down(data, start, stop)
             crossing = listening.crossing
             if crossing is not None and payload_of(note) == crossing.mark:
-                relay.to_client += [frame_of(kept) for kept in listening.mark_in_backend()]
+                relay.to_client.extend([frame_of(kept) for kept in listening.mark_in_backend()])
             return
         if not listening.hears_backend(shown):
             relay.drop_down(data, start, stop)

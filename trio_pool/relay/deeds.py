@@ -9,7 +9,8 @@ from __future__ import annotations
 import attrs
 
 from protocol import frontend
-from protocol.pipeline import DROP, HIDDEN, Owed
+from protocol.ledger import DROP, Owed
+from protocol.pipeline import HIDDEN
 from protocol.tags import FrontendTag
 from trio_pool.relay.effects import Description
 from trio_pool.relay.state import BackendState, Relay

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolViolation
 from protocol.framing import after_alike, check_backend_header
-from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW
+from protocol.ledger import DROP, FAKE
+from protocol.pipeline import ACCOMPANIES, ENDS, REPLY_ROLE, ROW
 from protocol.tags import BackendTag
 from trio_pool.relay.replies import begin_copy_in, out_of_turn, take_message, watch_tag
 from trio_pool.relay.state import BackendState, Relay, emit_fakes, link_of
@@ -62,7 +63,7 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     else:
         relay.cut_down(chunk, max(position, relay.down_run))
         backend.partial = chunk[position:]
-    if relay.redo and relay.to_client:
+    if relay.redo and relay.to_client.first is not None:
         relay.redo = b""
     if relay.hold is not None and not relay.hold.open:
         relay.hold = None
@@ -74,7 +75,7 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
     pipeline = backend.pipeline
     owed = pipeline.owed
     end: i64 = len(chunk)
-    head = owed[0] if owed else None
+    head = owed.head
     while position + 5 <= end:
         tag: i64 = chunk[position]
         length: i64 = (
@@ -94,21 +95,21 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
             elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
                 watch_tag(relay, backend, chunk, position, stop)
             if head is None or head.effect is None:
-                owed.popleft()
+                head = owed.drop_head()
             else:
                 pipeline.settle()
-            head = owed[0] if owed else None
+                head = owed.head
             if head is not None and head.fate == _FAKE:
                 relay.cut_down(chunk, stop)
                 emit_fakes(relay, pipeline)
-                head = owed[0] if owed else None
+                head = owed.head
         elif role == _ROW:
             stop = after_alike(chunk, position)
         elif role != _ACCOMPANIES:
             stop = _take_carefully(relay, backend, chunk, position, length)
             if stop <= position:
                 break
-            head = owed[0] if owed else None
+            head = owed.head
         elif tag == _COMMAND_COMPLETE and chunk[position + 5] == _D:
             watch_tag(relay, backend, chunk, position, stop)
         elif tag == _COPY_IN:
@@ -123,10 +124,10 @@ def _take_carefully(
     """Handle a message that is special or incomplete; returns `position` when it must wait."""
     tag, end, stop = chunk[position], len(chunk), position + 1 + length
     check_backend_header(tag, length)
-    owed = backend.pipeline.owed
-    if tag in _BULK and not (owed and owed[0].fate == DROP):
+    head = backend.pipeline.owed.head
+    if tag in _BULK and (head is None or head.fate != DROP):
         # Rows go where the rest of the answer goes, in pieces if they are large.
-        if not owed or _ROLE[(owed[0].kind << 8) | tag] not in (_ROW, _ACCOMPANIES):
+        if head is None or _ROLE[(head.kind << 8) | tag] not in (_ROW, _ACCOMPANIES):
             raise out_of_turn(tag)
         if stop > end:
             relay.down_passing = stop - end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.pipeline import Effect
+from protocol.ledger import Effect
 from protocol.tags import BackendTag
 from trio_pool.relay.shapes import comparable_shape
 from trio_pool.relay.state import BackendState, Relay

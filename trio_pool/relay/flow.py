@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import FAKE, HIDDEN, PLAIN, Effect, Owed
+from protocol.ledger import FAKE, Effect, Owed
+from protocol.pipeline import HIDDEN, PLAIN
 from protocol.tags import FrontendTag
 from trio_pool.relay.healing import redo_entry
 from trio_pool.relay.questions import ask_for_settings, only_sets

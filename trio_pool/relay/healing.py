@@ -9,7 +9,7 @@ the transaction has failed anyway and the client is told, in its own terms.
 
 from __future__ import annotations
 
-from protocol.pipeline import DROP, Effect, Owed
+from protocol.ledger import DROP, Effect, Owed
 from protocol.tags import FrontendTag
 from trio_pool.relay.state import BackendState, Relay, remember_aliases
 
@@ -45,7 +45,8 @@ def heal(relay: Relay, backend: BackendState, body: bytes) -> bool:
     if _UNKNOWN_STATEMENT not in body or relay.pool.missing in body:
         return False
     pipeline = backend.pipeline
-    simple = bool(pipeline.owed) and pipeline.owed[0].kind == FrontendTag.QUERY
+    head = pipeline.owed.head
+    simple = head is not None and head.kind == FrontendTag.QUERY
     remember_aliases(relay, backend)
     pipeline.fail()
     backend.statements.forget_all()
@@ -55,7 +56,7 @@ def heal(relay: Relay, backend: BackendState, body: bytes) -> bool:
         # The Sync is still to come (flow.on_sync).
         relay.redoing = True
         return True
-    last = pipeline.owed.pop()
+    last = pipeline.owed.take_last()
     if simple and last.effect is not None:
         last.effect.skipped()
         last.open = False

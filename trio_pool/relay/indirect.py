@@ -7,7 +7,8 @@ command does to the books happens with Execute, tentatively as with any other me
 
 from __future__ import annotations
 
-from protocol.pipeline import DROP, HIDDEN, RELAY, Effect, Owed
+from protocol.ledger import DROP, RELAY, Effect, Owed
+from protocol.pipeline import HIDDEN
 from protocol.sql.command import CommandKind
 from protocol.sql.rewrite import rewrite
 from protocol.tags import FrontendTag
@@ -264,10 +265,12 @@ def _describe_what_is_gone(
     relay.aliases[gone], relay.aliases[server_name] = command.name, name
     text = rewrite(statement.text, [(command.name_start, command.name_stop, gone)])
     types = statement.tail[statement.tail.find(b"\0") :]
-    relay.to_server += [
-        parse_frame(gone, executed.replay_tail),
-        parse_frame(server_name, text + types),
-    ]
+    relay.to_server.extend(
+        [
+            parse_frame(gone, executed.replay_tail),
+            parse_frame(server_name, text + types),
+        ]
+    )
     backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
     backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
     close_copy(relay, backend, None, gone)

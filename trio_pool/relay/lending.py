@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import DROP, Owed
+from protocol.ledger import DROP, Owed
 from protocol.tags import FrontendTag
 from trio_pool.channels import AWAY
 from trio_pool.relay.about import leave_plan
@@ -97,8 +97,10 @@ def take_back(relay: Relay) -> bool:
         return False
     if backend is None or relay.taken_back or relay.up_passing or relay.up_dropping:
         return False
-    owed = backend.pipeline.owed
-    if not owed or not isinstance(owed[0].effect, SettingsRestored) or _LEAVES.search(said.lower()):
+    head = backend.pipeline.owed.head
+    if head is None or not isinstance(head.effect, SettingsRestored):
+        return False
+    if _LEAVES.search(said.lower()):
         return False
     backend.pipeline.abandon()
     if listening is not None and listening.crossing is not None:

@@ -10,7 +10,8 @@ shape it does not expect.
 from __future__ import annotations
 
 from protocol import frontend
-from protocol.pipeline import DROP, HIDDEN, RELAY, Owed
+from protocol.ledger import DROP, RELAY, Owed
+from protocol.pipeline import HIDDEN
 from protocol.tags import FrontendTag, TransactionStatus
 from trio_pool.relay.aside import aside_must_wait, begin_aside, end_aside
 from trio_pool.relay.effects import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from protocol import frontend
 from protocol.framing import name_end
-from protocol.pipeline import DROP, HIDDEN, PLAIN, RELAY, Owed
+from protocol.ledger import DROP, RELAY, Owed
+from protocol.pipeline import HIDDEN, PLAIN
 from protocol.sql.prefilter import ordinary
 from protocol.tags import FrontendTag
 from trio_pool.customs import changes_settings, set_locally
@@ -75,11 +76,13 @@ def _parse_refused(
     relay.cut(data, start)
     relay.run = stop
     name = relay.pool.new_name()
-    relay.to_server += [
-        frontend.parse(name, refusal(reason)),
-        frontend.bind(name, name),
-        frontend.execute(name),
-    ]
+    relay.to_server.extend(
+        [
+            frontend.parse(name, refusal(reason)),
+            frontend.bind(name, name),
+            frontend.execute(name),
+        ]
+    )
     for kind in (FrontendTag.PARSE, FrontendTag.BIND, FrontendTag.EXECUTE):
         backend.pipeline.owe(HIDDEN[kind])
     backend.doomed.append(name)

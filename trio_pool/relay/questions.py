@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import CLOSES_SEGMENT, DROP, Owed
+from protocol.ledger import DROP, Owed
+from protocol.pipeline import CLOSES_SEGMENT
 from protocol.tags import BackendTag, FrontendTag, TransactionStatus
 from trio_pool.pins import ASKED_ABOUT, LISTEN, SUSPECT, UNREAD, Pin
 from trio_pool.relay.effects import Question

@@ -11,7 +11,8 @@ from typing import Final
 from protocol.backend import command_complete, decode_error_response
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES
-from protocol.pipeline import ACCOMPANIES, DROP, ENDS, FAKE, REPLY_ROLE, ROW, Effect
+from protocol.ledger import DROP, FAKE, Effect, Owed
+from protocol.pipeline import ACCOMPANIES, ENDS, REPLY_ROLE, ROW
 from protocol.tags import BackendTag
 from trio_pool.errors import SettingsNotRestored
 from trio_pool.relay.apart import Part
@@ -54,21 +55,21 @@ def take_message(
         _take_error(relay, backend, data, start, stop)
     elif tag in _ASYNCHRONOUS:
         _take_asynchronous(relay, backend, tag, data, start, stop)
-    elif pipeline.owed:
-        _take_reply(relay, backend, tag, data, start, stop)
+    elif (answered := pipeline.owed.head) is not None:
+        _take_reply(relay, backend, answered, tag, data, start, stop)
     else:
         raise out_of_turn(tag)
-    if pipeline.owed and pipeline.owed[0].fate == FAKE:
+    head = pipeline.owed.head
+    if head is not None and head.fate == FAKE:
         relay.cut_down(data, max(stop, relay.down_run))
         emit_fakes(relay, pipeline)
 
 
 def _take_reply(
-    relay: Relay, backend: BackendState, tag: int, data: bytes, start: int, stop: int
+    relay: Relay, backend: BackendState, head: Owed, tag: int, data: bytes, start: int, stop: int
 ) -> None:
     """An answer to the request at the head, which may have believed something."""
     pipeline = backend.pipeline
-    head = pipeline.owed[0]
     role = REPLY_ROLE[(head.kind << 8) | tag]
     effect = head.effect
     unfinished = tag == BackendTag.READY_FOR_QUERY and isinstance(effect, Part) and effect.goes_on
@@ -135,10 +136,11 @@ def watch_tag(relay: Relay, backend: BackendState, data: bytes, start: int, stop
 def _take_asynchronous(
     relay: Relay, backend: BackendState, tag: int, data: bytes, start: int, stop: int
 ) -> None:
-    hidden = bool(backend.pipeline.owed) and backend.pipeline.owed[0].fate == DROP
+    head = backend.pipeline.owed.head
+    hidden = head is not None and head.fate == DROP
     if tag == BackendTag.PARAMETER_STATUS:
         name, _, value = data[start + HEADER_BYTES : stop - 1].partition(b"\0")
-        if not (hidden and isinstance(backend.pipeline.owed[0].effect, Aside)):
+        if not (hidden and head is not None and isinstance(head.effect, Aside)):
             backend.settings.reported(name, value)
             relay.settings.reported(name, value)
             backend.settings.environment = None
@@ -157,7 +159,7 @@ def _take_error(relay: Relay, backend: BackendState, data: bytes, start: int, st
     """The error goes to the client, whoever asked: a replay's answers the message behind it."""
     pipeline = backend.pipeline
     body = data[start + HEADER_BYTES : stop]
-    head = pipeline.owed[0] if pipeline.owed else None
+    head = pipeline.owed.head
     if head is not None and isinstance(head.effect, Indispensable) and b"VERROR\0" in body:
         relay.cut_down(data, start)
         raise _not_restored(body)
@@ -192,7 +194,7 @@ def _take_error(relay: Relay, backend: BackendState, data: bytes, start: int, st
         return
     if head is None:
         raise ProtocolViolation("server reported an error though nothing is owed")
-    if pipeline.owed and pipeline.owed[0] is head:
+    if pipeline.owed.head is head:
         pipeline.fail()
 
 

@@ -14,7 +14,8 @@ import re
 from typing import Final
 
 from protocol import frontend
-from protocol.pipeline import DROP, FAKE, HIDDEN, PLAIN, RELAY, Effect, Owed
+from protocol.ledger import DROP, FAKE, RELAY, Effect, Owed
+from protocol.pipeline import HIDDEN, PLAIN
 from protocol.sql.command import Command, CommandKind
 from protocol.sql.identifiers import quote_identifier
 from protocol.sql.reserved import may_name
@@ -155,12 +156,14 @@ def go_back(relay: Relay, backend: BackendState, commands: list[bytes]) -> None:
 
 def _say(relay: Relay, backend: BackendState, text: bytes, execution: Owed) -> None:
     name = relay.pool.new_name()
-    relay.to_server += [
-        frontend.parse(name, text),
-        frontend.bind(name, name),
-        frontend.execute(name),
-        frontend.close_statement(name),
-    ]
+    relay.to_server.extend(
+        [
+            frontend.parse(name, text),
+            frontend.bind(name, name),
+            frontend.execute(name),
+            frontend.close_statement(name),
+        ]
+    )
     pipeline = backend.pipeline
     pipeline.owe(HIDDEN[FrontendTag.PARSE])
     pipeline.owe(HIDDEN[FrontendTag.BIND])
@@ -198,12 +201,14 @@ def discard_all(relay: Relay, backend: BackendState, text: bytes) -> bool:
     pipeline = backend.pipeline
     name = relay.pool.new_name()
     # A Query drops the unnamed statement; whether it succeeds or not, none may be left here.
-    relay.to_server += [
-        frontend.close_statement(),
-        frontend.parse(name, text),
-        frontend.bind(name, name),
-        frontend.execute(name),
-    ]
+    relay.to_server.extend(
+        [
+            frontend.close_statement(),
+            frontend.parse(name, text),
+            frontend.bind(name, name),
+            frontend.execute(name),
+        ]
+    )
     relay.client.unnamed = None
     backend.statements.unnamed = None
     backend.doomed.append(name)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from protocol import frontend
 from protocol.framing import HEADER_BYTES
-from protocol.pipeline import FAKE, HIDDEN, PLAIN, RELAY, Effect, Owed
+from protocol.ledger import FAKE, RELAY, Effect, Owed
+from protocol.pipeline import HIDDEN, PLAIN
 from protocol.sql.command import Classification, CommandKind
 from protocol.tags import BackendTag, FrontendTag, TransactionStatus
 from trio_pool.pins import SEQUENCE

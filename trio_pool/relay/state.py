@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.pipeline import FAKE, Owed, Pipeline
+from protocol.ledger import FAKE, Owed
+from protocol.pipeline import Pipeline
 from protocol.sql.classify import Classifier
 from protocol.tags import TransactionStatus
 from trio_pool.channels import Listening
 from trio_pool.customs import Names, names_in
 from trio_pool.functions import CODE, MAKES_CODE
 from trio_pool.pins import KINDS, SEQUENCE, SUSPECT, Pin, Reasons, shortened
+from trio_pool.relay.outbox import Outbox
 from trio_pool.settings import BackendSettings, ClientSettings
 from trio_pool.statements import BackendStatements, ClientStatements, PoolStatements, Statement
 
@@ -183,8 +185,8 @@ class Relay:
         self.goodbye = False
         # The server said FATAL: the client has been told, its connection ends.
         self.server_gone = False
-        self.to_server: list[bytes] = []
-        self.to_client: list[bytes] = []
+        self.to_server = Outbox()
+        self.to_client = Outbox()
         self.run = 0
         # Client bytes that could not be handled yet: an incomplete message, or held ones.
         self.parts: list[bytes] = []
@@ -316,7 +318,7 @@ def link_of(relay: Relay) -> BackendState:
 
 def emit_fakes(relay: Relay, pipeline: Pipeline) -> None:
     """Answer what has come to the head of the queue and was never asked of the server."""
-    while pipeline.owed and pipeline.owed[0].fate == FAKE:
+    while (head := pipeline.owed.head) is not None and head.fate == FAKE:
         reply = pipeline.settle().reply
         if reply:
             relay.to_client.append(reply)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES, LENGTH_MAX
 from protocol.frontend import flush
-from protocol.pipeline import FAKE, PLAIN, Owed
+from protocol.ledger import FAKE, Owed
+from protocol.pipeline import PLAIN
 from protocol.tags import FrontendTag
 from trio_pool.relay.binding import (
     close_without_backend,
@@ -61,6 +62,7 @@ _HANDLERS: Final[dict[int, Handler]] = {
 # Why names of this module's own: they are looked up once per message.
 _BIND: Final = FrontendTag.BIND
 _DESCRIBE: Final = FrontendTag.DESCRIBE
+_PARSE: Final = FrontendTag.PARSE
 _PASSWORD: Final = FrontendTag.PASSWORD
 _QUERY: Final = FrontendTag.QUERY
 _SYNC: Final = FrontendTag.SYNC
@@ -82,6 +84,7 @@ _UNASKING: Final = bytes(
 
 # And those of which some need none (`_needs_none`).
 _MAY_NOT_ASK: Final = _UNASKING + bytes([FrontendTag.CLOSE, FrontendTag.FLUSH])
+_ASKS: Final = bytes([tag not in _MAY_NOT_ASK for tag in range(256)])
 
 # A Bind beyond this size is passed on in pieces once its names are known.
 _STREAM_BYTES: Final = 65_536
@@ -120,7 +123,7 @@ def take_from_client(relay: Relay, chunk: bytes) -> None:
 
 def asks(chunk: bytes) -> bool:
     """Whether `chunk` begins with a whole message that a backend must answer."""
-    if len(chunk) < HEADER_BYTES or chunk[0] in _MAY_NOT_ASK:
+    if len(chunk) < HEADER_BYTES or not _ASKS[chunk[0]]:
         return False
     length: i64 = (chunk[1] << 24) | (chunk[2] << 16) | (chunk[3] << 8) | chunk[4]
     return length < len(chunk)
@@ -248,12 +251,14 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
                 handled = on_bind(relay, data, position, stop)
             elif tag == _QUERY:
                 handled = on_query(relay, data, position, stop)
+            elif tag == _PARSE:
+                handled = on_parse(relay, data, position, stop)
             else:
                 handled = _HANDLERS[tag](relay, data, position, stop)
             if not handled:
                 break
-            owed = backend.pipeline.owed
-            if owed and owed[0].fate == FAKE:
+            head = backend.pipeline.owed.head
+            if head is not None and head.fate == FAKE:
                 emit_fakes(relay, backend.pipeline)
         if stop > end:
             _go_on_later(relay, stop - end, end)

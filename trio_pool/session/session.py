@@ -180,16 +180,12 @@ class Session(Turn):
     def send(self) -> None:
         """Put both directions, and stop reading from whoever is faster than the other."""
         relay, backend = self.relay, self.backend
-        if relay.to_client:
-            pieces = relay.to_client
-            self.wire.put(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            pieces.clear()
+        if relay.to_client.first is not None:
+            self.wire.put(relay.to_client.take())
             if self.wire.unsent_bytes > UNSENT_BYTES_MAX and backend is not None:
                 backend.wire.pause()
-        if relay.to_server and backend is not None:
-            pieces = relay.to_server
-            backend.wire.put(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            pieces.clear()
+        if relay.to_server.first is not None and backend is not None:
+            backend.wire.put(relay.to_server.take())
             if backend.wire.unsent_bytes > UNSENT_BYTES_MAX:
                 self.wire.pause()
 
@@ -244,7 +240,7 @@ class Session(Turn):
             self._resume()
             if self.backend is not backend:
                 return
-        if relay.to_client or relay.to_server:
+        if relay.to_client.first is not None or relay.to_server.first is not None:
             self.send()
         if self.leaving:
             end_if_done(self)

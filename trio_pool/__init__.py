@@ -18,8 +18,8 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 bustle tls tls_settings lookup judges pam ldap interfaces resolver offenders peers
                 admin/ conform/ web/ terminal/
     decisions   relay/ statements settings/ channels customs functions watch shapes pins config/
-                console/ credentials errors metrics access dependence overheard web.exposition
-                terminal.layout terminal.completion
+                console/ credentials errors metrics counting access dependence overheard
+                web.exposition terminal.layout terminal.completion
     protocol/   a package of its own: PostgreSQL's messages, no I/O
 
 Laws, each kept where it binds:

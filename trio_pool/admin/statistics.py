@@ -15,7 +15,8 @@ import trio
 from trio_pool.admin.views import Row, View
 from trio_pool.config import CONSOLE
 from trio_pool.console.tables import TABLES
-from trio_pool.metrics import Figures, Mark, Statistics, averages
+from trio_pool.counting import Statistics
+from trio_pool.metrics import Figures, Mark, averages
 
 if TYPE_CHECKING:
     from trio_pool.server import Server

@@ -13,7 +13,7 @@ from typing import Final
 import trio
 
 from trio_pool.config import Settings
-from trio_pool.metrics import Durations
+from trio_pool.counting import Durations
 from trio_pool.pool import Pool
 
 # Limit: a finer clock would cost more than it tells.

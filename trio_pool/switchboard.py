@@ -18,7 +18,7 @@ import selectors
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import trio
 
@@ -45,7 +45,19 @@ _READY_MAX: Final = 64
 # is programmed into the processor at every wait and taken out again, for 1 to 2 µs each time.
 _LINGER_SECONDS: Final = 0.005
 
+
+def _made_once(number: object) -> object:
+    """The same, as an object: the compiler would make one at every wait."""
+    return number
+
+
+_LINGER: Final = _made_once(_LINGER_SECONDS)
+_NO_TIME: Final = _made_once(0.0)
+_READY_NUMBER: Final = _made_once(_READY_MAX)
+
 _time: Final = time.perf_counter
+# Poller.poll for what is an object already.
+_Poll = Callable[[object, object], list[tuple[int, int]]]
 
 
 class Poller(Protocol):
@@ -173,28 +185,35 @@ class Clock:
 class Switchboard:
     """Registers wires and turns them. `run` serves until it is cancelled."""
 
-    __slots__ = ("clock", "stirred", "_due", "_poller", "_wires", "_others", "_linger_seconds")
+    __slots__ = ("clock", "stirred", "_due", "_poller", "_poll", "_wires", "_others", "_lingers")
 
     def __init__(self, dedicated: bool = False) -> None:
         """`dedicated`: no program's tasks share this Trio run, which may then be kept waiting."""
-        self._linger_seconds = _LINGER_SECONDS if dedicated else 0.0
+        self._lingers = dedicated
         self.clock = Clock()
         # Some task has been scheduled since Trio last had its turn.
         self.stirred = False
         # When some task of Trio's has slept for long enough, by the sweeps' clock.
         self._due = float("inf")
         self._poller = new_poller()
-        self._wires: dict[int, Wire] = {}
+        self._poll = cast("_Poll", self._poller.poll)
+        # By descriptor.
+        self._wires: list[Wire | None] = []
         self._others: dict[int, Callable[[], None]] = {}
 
     def register(self, wire: Wire) -> None:
         """`wire` takes part from now on."""
-        self._wires[wire.descriptor] = wire
-        self._poller.register(wire.descriptor, _IN)
+        descriptor = wire.descriptor
+        missing = descriptor + 1 - len(self._wires)
+        if missing > 0:
+            self._wires += [None] * missing
+        self._wires[descriptor] = wire
+        self._poller.register(descriptor, _IN)
 
     def unregister(self, wire: Wire) -> None:
         """`wire` no longer takes part."""
-        if self._wires.pop(wire.descriptor, None) is not None:
+        if self._wires[wire.descriptor] is not None:
+            self._wires[wire.descriptor] = None
             self._poller.unregister(wire.descriptor)
 
     def watch(self, wire: Wire) -> None:
@@ -214,12 +233,12 @@ class Switchboard:
 
     async def run(self) -> None:
         """Turn ready wires for ever."""
-        with told_of_others(self) if self._linger_seconds else contextlib.nullcontext():
+        with told_of_others(self) if self._lingers else contextlib.nullcontext():
             while True:
                 await trio.lowlevel.wait_readable(self._poller.fileno())
                 self.stirred = False
                 self.clock.read()
-                if self._linger_seconds:
+                if self._lingers:
                     statistics = trio.lowlevel.current_statistics()
                     self._due = self.clock.now + statistics.seconds_to_next_deadline
                 self._turn_while_busy()
@@ -243,14 +262,15 @@ class Switchboard:
 
     def sweep(self) -> int:
         """Turn every wire that is ready; how many were."""
-        linger = 0.0 if self.stirred else self._linger_seconds
-        if self.clock.now + linger > self._due:
-            linger = max(0.0, self._due - self.clock.now)
-        ready = self._poller.poll(linger, _READY_MAX)
+        linger = _NO_TIME
+        if self._lingers and not self.stirred:
+            left = self._due - self.clock.now
+            linger = _LINGER if left > _LINGER_SECONDS else max(0.0, left)
+        ready = self._poll(linger, _READY_NUMBER)
         self.clock.now = _time()
         wires = self._wires
         for descriptor, mask in ready:
-            wire = wires.get(descriptor)
+            wire = wires[descriptor] if descriptor < len(wires) else None
             if wire is None:
                 # No wire, or an earlier turn of this very sweep closed it.
                 call = self._others.get(descriptor)

@@ -90,7 +90,7 @@ def reset(pool: Pool, backend: Backend, query: str) -> None:
 def look_again(pool: Pool) -> None:
     """Ask once in a while for code that was made where nobody here could see it (janitor)."""
     if pool.idle and pool.now - pool.looked_at > _LOOK_SECONDS:
-        look(pool, pool.idle.popleft())
+        look(pool, pool.idle.pop(0))
 
 
 def look(pool: Pool, backend: Backend) -> None:

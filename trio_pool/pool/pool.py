@@ -17,10 +17,10 @@ from protocol.framing import LARGE_BYTES_MAX, length_limits
 from protocol.tags import FrontendTag, TransactionStatus
 from trio_pool.backend import Backend, Holder
 from trio_pool.config import Database, Limits, PoolMode, Settings
+from trio_pool.counting import Statistics
 from trio_pool.credentials import ServerLogin
 from trio_pool.customs import Names
 from trio_pool.errors import Ending, SessionFailed
-from trio_pool.metrics import Statistics
 from trio_pool.pins import PIN_EVERYTHING, PinPolicy
 from trio_pool.pool.caps import Caps
 from trio_pool.pool.errands import check, look
@@ -73,7 +73,7 @@ class Pool:
         # Who has what: backends are out, idle, or unchecked; the latter have been idle for so long
         # that they are asked whether they live before they are lent.
         self.backends: set[Backend] = set()
-        self.idle: deque[Backend] = deque()
+        self.idle: list[Backend] = []
         self.unchecked: deque[Backend] = deque()
         self.waiting: deque[Holder] = deque()
         self.opening = 0
@@ -142,7 +142,7 @@ class Pool:
         None if none of them suits the holder.
         """
         idle = self.idle
-        backend = idle.popleft() if self.round_robin else idle.pop()
+        backend = idle.pop(0) if self.round_robin else idle.pop()
         if backend.state.settings.customs and not holder.suits(backend):
             idle.append(backend)
             suitable = self._idle_for(holder)

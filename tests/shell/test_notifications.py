@@ -15,6 +15,7 @@ from tests.support.pooler import RunningPool, client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.replies import CLOSED, Reply, field, letters
 from trio_pool.conform.words import SYNC, once
+from trio_pool.console.tables import TABLES
 from trio_pool.ear import Ear
 from trio_pool.embedded import LocalServer
 from trio_pool.errors import NotificationsUnread
@@ -41,6 +42,16 @@ def until(holds: Callable[[], bool]) -> None:
 def ears(running: RunningPool) -> list[Ear]:
     pools = list(running.serving.server.pools.values())
     return [pool.ear for pool in pools if pool.ear is not None]
+
+
+def shown(running: RunningPool, table: str) -> list[dict[str, object]]:
+    """A table of the console, rows by column."""
+
+    async def rows() -> list[tuple[object, ...]]:
+        return running.serving.server.operations.show(table).rows
+
+    columns = [column.name.decode() for column in TABLES[table]]
+    return [dict(zip(columns, row, strict=True)) for row in running.serving.run(rows)]
 
 
 def is_away(running: RunningPool, client: RawClient) -> bool:
@@ -87,6 +98,21 @@ def test_who_listens_and_is_idle_hears_and_holds_no_backend(pool: StartPool) -> 
         listener.say_goodbye()
         until(lambda: not ears(running))
         assert channels(other) == []
+
+
+def test_the_connection_that_listens_is_not_counted_as_lent(pool: StartPool) -> None:
+    running = pool(default_pool_size=1)
+    with client_of(running) as listener, client_of(running) as other:
+        listener.ask(query("listen news"))
+        leaves(running, listener)
+        for begun, active in (("select 1", 0), ("begin", 1)):
+            other.ask(query(begun))
+
+            counted = shown(running, "POOLS")[0]
+            assert (counted["sv_active"], counted["sv_tested"]) == (active, 1)
+            servers = shown(running, "SERVERS")
+            ear = next(row for row in servers if row["application_name"] == "trio-pool ear")
+            assert ear["state"] == "tested"
 
 
 def test_a_listener_sees_its_own_notifications_as_on_a_private_server(pool: StartPool) -> None:

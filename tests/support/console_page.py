@@ -27,7 +27,8 @@ _SHOWN: Final[Mapping[str, str]] = {
     "PEERS": "the other processes of the group",
     "PEER_POOLS": "cancel requests on their way to them",
     "PINS": "who keeps a backend beyond a transaction, since when, and the statement that did it",
-    "POOLS": "clients and backends by database and user; `maxwait` is the longest wait now",
+    "POOLS": "clients and backends by database and user; `maxwait` is the longest wait now;"
+    " `sv_active` are lent, `sv_tested` are being reset or checked, or listen for clients",
     "PREPARED": "what is prepared on which backend, and how many clients know it",
     "SERVERS": "backends, and what they do",
     "SOCKETS": "clients and backends, with what is unsent",

@@ -15,7 +15,6 @@ import trio
 from trio_pool.admin.views import Row, View, balance
 from trio_pool.backend import Backend
 from trio_pool.config import CONSOLE
-from trio_pool.errand import Errand
 from trio_pool.listener import addresses_of
 from trio_pool.passage import OwnBackend, Passage
 from trio_pool.pinned import pinned
@@ -61,13 +60,11 @@ def _pool(pool: Pool, sessions: list[Session], alone: int, now: float) -> Row:
 
 
 def state_of(backend: Backend, now: float) -> str:
-    """PgBouncer's word for what a backend is doing."""
+    """PgBouncer's word for what a backend is doing: `tested` is any business of the pool's own."""
     if backend.cancels or backend.settling:
         return "being_canceled"
-    if isinstance(backend.holder, Errand):
-        return "tested"
     if backend.holder is not None:
-        return "active"
+        return "active" if isinstance(backend.holder, Session) else "tested"
     return "used" if backend in backend.pool.unchecked else "idle"
 
 

@@ -46,7 +46,11 @@ _POOLS: Final = (
     ("sv_being_canceled", "server_being_canceled_connections", "Backends held up by a cancel"),
     ("sv_idle", "server_idle_connections", "Backends that can be lent at once"),
     ("sv_used", "server_used_connections", "Backends to be checked before they are lent"),
-    ("sv_tested", "server_testing_connections", "Backends that are being reset or checked"),
+    (
+        "sv_tested",
+        "server_testing_connections",
+        "Backends that are being reset or checked, or listen",
+    ),
     ("sv_login", "server_login_connections", "Backends that are being opened"),
 )
 _DATABASES: Final = (

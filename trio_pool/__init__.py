@@ -9,7 +9,7 @@ is the ledger of replies that a backend owes; the *relay* edits bytes between tw
 
 Three rings; imports point inwards only (tests/test_layering.py):
 
-    shell       cli command under init check migrate demo proof probe process logs embedded/
+    shell       cli command under init check migrate demo proof probe process logs journal embedded/
                 opened threaded beside_asyncio hooks monitor leftovers adversary
                 daemon systemd syslog takeover handover origin (a pool as a process)
                 pytest_plugin testing/

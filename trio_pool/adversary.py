@@ -10,12 +10,12 @@ An application that passes its tests like this survives transaction pooling by a
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from trio_pool.config import Settings
 from trio_pool.dependence import PREPARED, SETTING, Dependence, Dependences, text_that_set
+from trio_pool.journal import Journal
 from trio_pool.monitor import Monitor, monitor_of
 from trio_pool.pins import ASKED_ABOUT, KINDS, shortened
 from trio_pool.relay.state import NO_PINS
@@ -24,7 +24,7 @@ from trio_pool.session import Session
 if TYPE_CHECKING:
     from trio_pool.backend import Backend, Holder
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # The word of `adversarial_keeps` that is no setting.
 _PREPARED_FOLLOW: Final = "prepared"

@@ -6,7 +6,6 @@ owes is read off its ledger (BackendState.pipeline), never off a flag here.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Protocol
 
 from protocol.backend import decode_error_response, decode_parameter_status
@@ -15,6 +14,7 @@ from protocol.framing import FrameReader
 from protocol.handshake import LoggedIn
 from protocol.tags import BackendTag
 from trio_pool.errors import BackendLost, Ending, SessionFailed
+from trio_pool.journal import Journal
 from trio_pool.relay import BackendState
 from trio_pool.settings import BackendSettings
 from trio_pool.switchboard import Switchboard
@@ -23,7 +23,7 @@ from trio_pool.wire import Socket, Turn, Wire, endpoints
 if TYPE_CHECKING:
     from trio_pool.pool import Pool
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 class Holder(Protocol):

@@ -14,7 +14,6 @@ client is not listened to meanwhile: nothing newer of its can be hit.
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 import attrs
@@ -22,6 +21,7 @@ import trio
 
 from protocol.startup import cancel_request
 from trio_pool.backend import Backend
+from trio_pool.journal import Journal
 from trio_pool.opening import connect_to
 from trio_pool.pool import Pool
 from trio_pool.pool.errands import settle
@@ -35,7 +35,7 @@ _RECENT_SECONDS: Final = 0.5
 _WAIT_SECONDS: Final = 10.0
 _AGAIN_AFTER_SECONDS: Final = (0.1, 0.4)
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 @attrs.frozen

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import functools
 import importlib.metadata
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +33,7 @@ from trio_pool.config import load_config as config_from_file
 from trio_pool.config.exposure import exposure
 from trio_pool.config.settings import check
 from trio_pool.daemon import Background, detach
+from trio_pool.journal import Journal
 from trio_pool.judges import require_judges
 from trio_pool.logs import set_up_logging
 from trio_pool.origin import Origin
@@ -51,7 +51,7 @@ from trio_pool.takeover import call_predecessor
 from trio_pool.tls_settings import encryption_of
 from trio_pool.web.extra import require_http
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 ENVIRONMENT: Final = "environment:"
 

@@ -6,15 +6,14 @@ words. So whoever is told something is waited for, but not for long.
 
 from __future__ import annotations
 
-import logging
-
 import trio
 
 from protocol.backend import error_response
+from trio_pool.journal import Journal
 from trio_pool.session import Session
 from trio_pool.wire import Socket, as_stream
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # How long a client may take to accept our last words.
 GOODBYE_SECONDS = 2.0

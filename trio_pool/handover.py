@@ -8,15 +8,15 @@ connections that look like any other here.
 from __future__ import annotations
 
 import array
-import logging
 import socket
 from collections.abc import Callable
 
 import trio
 
+from trio_pool.journal import Journal
 from trio_pool.switchboard import Switchboard
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 async def send_with(stream: trio.SocketStream, data: bytes, descriptors: list[int]) -> None:

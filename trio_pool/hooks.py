@@ -8,15 +8,15 @@ to the log). Without hooks nothing of this is in the way of any message.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Final, ParamSpec
 
 import attrs
 
 from trio_pool.errors import Ending, HookFailed
+from trio_pool.journal import Journal
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 P = ParamSpec("P")
 

@@ -5,7 +5,6 @@ Timeouts are timestamps, compared once per round; nothing on the steady path set
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import TypeVarTuple
 
@@ -24,13 +23,14 @@ from trio_pool.errors import (
     SessionFailed,
     TransactionTimeout,
 )
+from trio_pool.journal import Journal
 from trio_pool.pool import Pool
 from trio_pool.pool.errands import doubt, look_again
 from trio_pool.pool.failures import never_worked
 from trio_pool.pool.growth import grow, keep_minimum, make_room
 from trio_pool.session import Session
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 Given = TypeVarTuple("Given")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import logging
 import ssl
 from typing import Final
 
 from trio_pool.config import LdapOptions
+from trio_pool.journal import Journal
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Limit: the longest wait for a connection, and for an answer.
 _SECONDS: Final = 10

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import shutil
 import socket
@@ -19,10 +18,11 @@ from typing import Final
 import trio
 
 from trio_pool.config import Settings
+from trio_pool.journal import Journal
 from trio_pool.switchboard import Switchboard
 from trio_pool.wire import tune
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 Address = tuple[str, int] | str
 

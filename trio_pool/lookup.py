@@ -10,7 +10,6 @@ VALID UNTIL counts at once.
 from __future__ import annotations
 
 import base64
-import logging
 import secrets
 from typing import Final
 
@@ -27,11 +26,12 @@ from trio_pool.conduct import Hasher, PeerClosed, conduct, next_message
 from trio_pool.config import Settings
 from trio_pool.credentials import SecretLookup
 from trio_pool.errors import LookupFailed
+from trio_pool.journal import Journal
 from trio_pool.opening import login_policy, open_encrypted
 from trio_pool.resolver import Resolver
 from trio_pool.tls_settings import Encryption
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Limit: connections for such questions at once, and kept open for the next one.
 _ASKED_AT_ONCE: Final = 4

@@ -8,7 +8,6 @@ never are.
 from __future__ import annotations
 
 import base64
-import logging
 import secrets
 import ssl
 
@@ -26,6 +25,7 @@ from trio_pool.backend import Backend
 from trio_pool.conduct import Hasher, PeerClosed, conduct, next_message
 from trio_pool.config import ChannelBinding, Database, LoadBalance, Settings, TlsMode
 from trio_pool.errors import Ending, ServerLoginFailing
+from trio_pool.journal import Journal
 from trio_pool.passage import OwnBackend
 from trio_pool.pool import Pool
 from trio_pool.pool.failures import not_opened
@@ -36,7 +36,7 @@ from trio_pool.tls import TlsFailed, TlsSocket, TlsStream
 from trio_pool.tls_settings import Encryption
 from trio_pool.wire import Socket, open_stream, plain_of, take_plain_socket, take_socket, tune
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Reasons of the server that pass by themselves: no slots, starting up, shutting down.
 _PASSING = (b"53", b"57", b"08")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
-import logging
 from typing import Final
 
-log = logging.getLogger(__name__)
+from trio_pool.journal import Journal
+
+log = Journal(__name__)
 
 _SUCCESS: Final = 0
 _BUFFER_ERROR: Final = 5

@@ -8,8 +8,6 @@ ends, too; what had been received from the first is still sent.
 
 from __future__ import annotations
 
-import logging
-
 import attrs
 import trio
 
@@ -18,12 +16,13 @@ from protocol.handshake import LoggedIn
 from protocol.startup_message import Replication
 from trio_pool.errors import Ending, SessionFailed
 from trio_pool.farewell import GOODBYE_SECONDS, fatal, say
+from trio_pool.journal import Journal
 from trio_pool.pool import Pool
 from trio_pool.pool.growth import count_own
 from trio_pool.switchboard import Bell, Switchboard
 from trio_pool.wire import NOBODY, UNSENT_BYTES_MAX, Socket, Turn, Wire
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 @attrs.define(eq=False)

@@ -8,7 +8,6 @@ it came with, and what that server said of itself.
 from __future__ import annotations
 
 import hmac
-import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from protocol.backend import authentication_ok, backend_key_data, parameter_stat
 from protocol.startup import CancelRequest
 from trio_pool.cancel import interrupt
 from trio_pool.errors import Ending, QueryWaitTimeout, ShuttingDown
+from trio_pool.journal import Journal
 from trio_pool.passage import OwnBackend, Passage
 from trio_pool.pool import Pool
 from trio_pool.pool.growth import has_room_for_own
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trio_pool.server import Server
     from trio_pool.wire import Wire
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 _LOOK_SECONDS: Final = 0.05
 # What the pool says itself, or the server need not know.

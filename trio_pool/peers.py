@@ -7,7 +7,6 @@ client passes the request on to that peer, by the addresses in [peers].
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Mapping
 from typing import Final
@@ -16,9 +15,10 @@ import trio
 
 from protocol.startup import CancelRequest, cancel_request
 from trio_pool.config import Peer
+from trio_pool.journal import Journal
 from trio_pool.wire import open_stream
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # The number of a client has 31 bits; with peers the upper 14 are the peer's (PgBouncer's limit).
 _NUMBER_BITS: Final = 31

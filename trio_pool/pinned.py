@@ -4,12 +4,12 @@ it ends, and a list of all that hold now.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import attrs
 
+from trio_pool.journal import Journal
 from trio_pool.pins import KINDS, Pin
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trio_pool.relay import Relay
     from trio_pool.session import Session
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 @attrs.frozen

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import logging
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -19,8 +18,9 @@ import attrs
 import trio
 
 from trio_pool.config import Settings
+from trio_pool.journal import Journal
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Limit: names that are remembered; the oldest is forgotten first.
 _NAMES_MAX: Final = 1_000

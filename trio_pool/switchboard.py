@@ -12,7 +12,6 @@ what that wire belongs to, and nobody else notices.
 from __future__ import annotations
 
 import contextlib
-import logging
 import select
 import selectors
 import sys
@@ -23,9 +22,10 @@ from typing import Final, Protocol, cast
 import trio
 
 from trio_pool.bustle import told_of_others
+from trio_pool.journal import Journal
 from trio_pool.wire import Wire
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 _IN: Final = 1
 _OUT: Final = 4

@@ -8,7 +8,6 @@ started by one has neither, and everything here does nothing.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -17,7 +16,9 @@ from typing import Final
 
 import trio
 
-log = logging.getLogger(__name__)
+from trio_pool.journal import Journal
+
+log = Journal(__name__)
 
 _FIRST_DESCRIPTOR: Final = 3
 _MICROSECONDS: Final = 1_000_000

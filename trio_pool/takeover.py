@@ -14,7 +14,6 @@ predecessor may have one of its own.
 from __future__ import annotations
 
 import array
-import logging
 import socket
 from typing import Final
 
@@ -29,9 +28,10 @@ from protocol.startup import CancelRequest, cancel_request
 from protocol.tags import BackendTag
 from trio_pool.admin.desk import OWNER
 from trio_pool.config import CONSOLE, ConfigError, Settings
+from trio_pool.journal import Journal
 from trio_pool.systemd import listening
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 _READ_BYTES: Final = 65_536
 # Limit: what one message on a unix socket carries (SCM_MAX_FD of Linux).

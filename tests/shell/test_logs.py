@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import StartPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.embedded import LocalServer
+from trio_pool.journal import Journal
 from trio_pool.logs import Outbox, set_up_logging
 from trio_pool.syslog import Syslog
 
@@ -214,3 +217,59 @@ def port_in(descriptor: int) -> bytes:
         assert more, said
         said += more
     return found.group(1)
+
+
+class Broken(logging.Handler):
+    """Raises where the standard library does not look: before anything is emitted."""
+
+    heard = 0
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.heard += 1
+        raise LookupError("no room in the archive")
+
+
+@pytest.fixture
+def broken() -> Iterator[Broken]:
+    """The handler of a program that embeds the pool."""
+    package, handler = logging.getLogger("trio_pool"), Broken()
+    level = package.level
+    package.addHandler(handler)
+    package.setLevel(logging.DEBUG)
+    yield handler
+    package.setLevel(level)
+    package.removeHandler(handler)
+
+
+@pytest.mark.postgres
+def test_a_handler_that_raises_ends_no_client(
+    pool: StartPool, broken: Broken, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running = pool(default_pool_size=1)
+    for _ in range(2):
+        with client_of(running) as client:
+            client.rows("create temporary table t (n int)")
+            assert client.rows("select 'served'") == [("served",)]
+            assert [reply[0] for reply in client.say_goodbye()] == ["closed"]
+
+    assert broken.heard > 2
+    complaints = capfd.readouterr().err
+    assert "LookupError: no room in the archive" in complaints
+    for line in complaints.splitlines():
+        if line.startswith("a handler of the log failed"):
+            assert complaints.count(line) == 1
+
+
+def test_a_record_names_the_line_that_was_logged(caplog: pytest.LogCaptureFixture) -> None:
+    root = logging.getLogger()
+    root.addHandler(caplog.handler)
+    try:
+        raise ValueError("a bug")
+    except ValueError:
+        Journal("pool").exception("it failed number=%d", 7)
+    root.removeHandler(caplog.handler)
+
+    [record] = caplog.records
+    assert (record.name, record.getMessage()) == ("pool", "it failed number=7")
+    assert record.filename == "test_logs.py"
+    assert record.exc_info is not None and record.exc_info[0] is ValueError

@@ -7,7 +7,6 @@ and it must be served while everything else is suspended.
 from __future__ import annotations
 
 import hmac
-import logging
 import os
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
@@ -25,11 +24,12 @@ from trio_pool.console.driver_talk import PARAMETERS
 from trio_pool.console.tables import ADMIN_ONLY
 from trio_pool.errors import NotAllowed
 from trio_pool.handover import Channel, send_with
+from trio_pool.journal import Journal
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 OWNER: Final = "pgbouncer"
 # Limit: no command is longer.

@@ -7,7 +7,6 @@ Law: no order takes a backend from a client in a transaction, save KILL and KILL
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -19,12 +18,13 @@ from trio_pool.config import CONSOLE, ConfigError
 from trio_pool.console import TABLES, Answer, Command, Done, Failure, Rows
 from trio_pool.console.tables import HELP
 from trio_pool.errors import ForcedDisconnect
+from trio_pool.journal import Journal
 from trio_pool.pool import Pool, closing
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # How often an order that waits looks whether it is done.
 _LOOK_SECONDS: Final = 0.02

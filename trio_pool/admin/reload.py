@@ -8,7 +8,6 @@ transaction boundary.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,6 +17,7 @@ from trio_pool.config import SETTINGS, Config, ConfigError, Database, Settings
 from trio_pool.config.settings import check
 from trio_pool.credentials import auth_method, method_for_strangers, server_login
 from trio_pool.errors import ConfigurationChanged, ServerFastClose
+from trio_pool.journal import Journal
 from trio_pool.judges import require_judges
 from trio_pool.pool import Pool, closing
 from trio_pool.pool.growth import grow
@@ -26,7 +26,7 @@ from trio_pool.tls_settings import encryption_of
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # What of a database's line says how its backends are opened.
 _PLACE = (

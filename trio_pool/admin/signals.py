@@ -7,7 +7,6 @@ at once. USR1 is PAUSE, USR2 is RESUME.
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
@@ -16,11 +15,12 @@ import trio
 
 from trio_pool.admin.operations import OrderRefused
 from trio_pool.config import ConfigError
+from trio_pool.journal import Journal
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 _OBEYED: Final = (
     *(signal.SIGHUP, signal.SIGTERM, signal.SIGINT),

@@ -6,7 +6,6 @@ times per transaction or query, over the last whole stats_period.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -16,12 +15,13 @@ from trio_pool.admin.views import Row, View
 from trio_pool.config import CONSOLE
 from trio_pool.console.tables import TABLES
 from trio_pool.counting import Statistics
+from trio_pool.journal import Journal
 from trio_pool.metrics import Figures, Mark, averages
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 

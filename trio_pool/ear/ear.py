@@ -14,7 +14,6 @@ PAUSE closes it, another is opened as soon as that can be, and who was away is t
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from protocol.backend import notice_response
@@ -22,6 +21,7 @@ from trio_pool.backend import Backend
 from trio_pool.channels import AWAY, Crossing, Listening, Register, channel_of, payload_of
 from trio_pool.ear.link import Link, listen_to
 from trio_pool.errors import NotificationsUnread
+from trio_pool.journal import Journal
 from trio_pool.pins import WIPE
 from trio_pool.pool.caps import keep_ear
 from trio_pool.pool.errands import reset
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from trio_pool.pool import Pool
     from trio_pool.session import Session
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Whatever the last client had set is undone; an ear is silent for long, and must not end for it.
 _PREPARE: Final = (

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolViolation
 from trio_pool.config import TlsMode
 from trio_pool.errors import TlsRequired
+from trio_pool.journal import Journal
 from trio_pool.tls import ALPN, TlsFailed, TlsSocket
 from trio_pool.wire import NOBODY, Wire, is_local, plain_of
 
 if TYPE_CHECKING:
     from trio_pool.login.login import Login
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 TLS_RECORD: Final = b"\x16"
 """What a client begins with that takes TLS for granted (PostgreSQL 17: sslnegotiation=direct)."""

@@ -6,7 +6,6 @@ What is known of it is here, for the steps that the other modules of this folder
 from __future__ import annotations
 
 import functools
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVarTuple
@@ -18,6 +17,7 @@ from protocol.exchange import Exchange
 from protocol.framing import FrameReader
 from trio_pool.card import Card
 from trio_pool.errors import ClientLoginTimeout, SessionFailed
+from trio_pool.journal import Journal
 from trio_pool.judges import Judge
 from trio_pool.login.negotiation import negotiate
 from trio_pool.login.refusal import REFUSALS, close_own, refuse
@@ -28,7 +28,7 @@ from trio_pool.wire import NOBODY, Turn, Wire
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Limit: what a client may say behind its login before that is through.
 _UNREAD_BYTES_MAX: Final = 65_536

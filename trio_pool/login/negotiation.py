@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from protocol import startup
@@ -10,6 +9,7 @@ from protocol.errors import ProtocolViolation
 from protocol.startup import CancelRequest, SSLRequest
 from protocol.startup_message import StartupMessage
 from trio_pool.card import Card
+from trio_pool.journal import Journal
 from trio_pool.login.admission import admit
 from trio_pool.login.encryption import TLS_RECORD, encrypt, may_encrypt
 from trio_pool.login.refusal import dismiss
@@ -18,7 +18,7 @@ from trio_pool.wire import NOBODY
 if TYPE_CHECKING:
     from trio_pool.login.login import Login, Step
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # SSLRequest and GSSENCRequest may each come once before the startup packet.
 _NEGOTIATIONS_MAX: Final = 2

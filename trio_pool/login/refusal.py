@@ -10,12 +10,13 @@ import trio
 from protocol.errors import AuthenticationRefused, LengthViolation, ProtocolViolation
 from trio_pool.errors import Ending, LoginsExceeded
 from trio_pool.farewell import fatal
+from trio_pool.journal import Journal
 from trio_pool.wire import NOBODY, endpoints, is_local
 
 if TYPE_CHECKING:
     from trio_pool.login.login import Login
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 Refusal = Ending | AuthenticationRefused | ProtocolViolation
 REFUSALS: Final = (Ending, AuthenticationRefused, ProtocolViolation)

@@ -7,11 +7,11 @@ the answer is there (trio_pool.errand).
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from protocol import frontend
 from trio_pool.errand import Answer, Errand
+from trio_pool.journal import Journal
 from trio_pool.pool.growth import grow, open_spare
 from trio_pool.watch import LOOK, watch_for
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trio_pool.backend import Backend
     from trio_pool.pool.pool import Pool
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Code made behind the pool's back is found after so long at the latest.
 _LOOK_SECONDS = 300.0

@@ -6,7 +6,6 @@ back; and with it how a backend enters the books and leaves them.
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from trio_pool.counting import Statistics
 from trio_pool.credentials import ServerLogin
 from trio_pool.customs import Names
 from trio_pool.errors import Ending, SessionFailed
+from trio_pool.journal import Journal
 from trio_pool.pins import PIN_EVERYTHING, PinPolicy
 from trio_pool.pool.caps import Caps
 from trio_pool.pool.errands import check, look
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from trio_pool.ear import Ear
     from trio_pool.trial import Greeting
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 def _pin_policy_of(settings: Settings) -> PinPolicy:

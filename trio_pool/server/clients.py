@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from typing import TYPE_CHECKING
 
 from trio_pool.errors import ShuttingDown
 from trio_pool.farewell import dismiss, part_with
 from trio_pool.hooks import NO_HOOKS
+from trio_pool.journal import Journal
 from trio_pool.login import Arrival, Login
 from trio_pool.monitor import Monitor
 from trio_pool.relay import Relay
@@ -19,7 +19,7 @@ from trio_pool.wire import NOBODY, Socket
 if TYPE_CHECKING:
     from trio_pool.server.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 class Clients:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from protocol.startup import CancelRequest
 from trio_pool.admin.desk import Visit, Visitor, attend
+from trio_pool.journal import Journal
 from trio_pool.wire import Socket, as_stream
 
 if TYPE_CHECKING:
     from trio_pool.server.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 class Consoles:

@@ -6,7 +6,6 @@ client; what is not goes with the session, as when a client vanishes.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from protocol.errors import ProtocolViolation
@@ -19,6 +18,7 @@ from trio_pool.errors import (
     ServerSaidFatal,
     SettingsNotRestored,
 )
+from trio_pool.journal import Journal
 from trio_pool.pinned import end_pins
 from trio_pool.pins import LOAD, WIPE
 from trio_pool.pool.errands import reset
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trio_pool.session.session import Session
 
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 
 def client_failure(failure: ProtocolViolation | Ending) -> Ending:

@@ -7,7 +7,6 @@ young to have a task is left to its `host`.
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
 from protocol.errors import ProtocolViolation
@@ -21,6 +20,7 @@ from trio_pool.errors import (
     SettingsNotRestored,
     StatementModeTransaction,
 )
+from trio_pool.journal import Journal
 from trio_pool.pool import Pool
 from trio_pool.relay import (
     Relay,
@@ -45,7 +45,7 @@ from trio_pool.session.releasing import hand_on, release
 from trio_pool.switchboard import Bell
 from trio_pool.wire import UNSENT_BYTES_MAX, Turn, Wire
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Client bytes kept while it waits for a backend or an answer; beyond, it is not read from.
 _KEPT_BYTES_MAX = 65_536

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from trio_pool.console import Answer, Command, Failure
+from trio_pool.journal import Journal
 from trio_pool.web.clock import Clock
 from trio_pool.web.http import Request, Response, refusal
 from trio_pool.web.live import Feed, Stream
@@ -32,7 +32,7 @@ from trio_pool.web.logins import (
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 _FILES: Final = {
     "/": ("index.html", "text/html; charset=utf-8"),

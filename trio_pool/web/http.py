@@ -7,7 +7,6 @@ connection; so does a reader that does not take an event in that time.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -16,7 +15,9 @@ import attrs
 import h11
 import trio
 
-log = logging.getLogger(__name__)
+from trio_pool.journal import Journal
+
+log = Journal(__name__)
 
 _READ_BYTES: Final = 4_096
 # Whoever is refused in the middle of a request may still be sending it: closed at once, the

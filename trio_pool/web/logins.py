@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import hmac
 import ipaddress
-import logging
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -24,11 +23,12 @@ from protocol.stored_secrets import Md5Secret, PlainSecret, Secret, is_password
 from trio_pool.admin.desk import visitor
 from trio_pool.credentials import client_secret
 from trio_pool.errors import NotAllowed
+from trio_pool.journal import Journal
 
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 COOKIE: Final = "trio_pool_ticket"
 # Limits: how long a login lasts, how many there are, and how many passwords an address may try.

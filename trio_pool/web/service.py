@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from trio_pool.config import Settings
+from trio_pool.journal import Journal
 from trio_pool.web.clock import Clock
 from trio_pool.web.http import Conversation, Limits
 from trio_pool.web.routes import Routes
@@ -23,7 +23,7 @@ from trio_pool.web.routes import Routes
 if TYPE_CHECKING:
     from trio_pool.server import Server
 
-log = logging.getLogger(__name__)
+log = Journal(__name__)
 
 # Between two looks whether the process whose place we take has left the address.
 _PATIENCE_SECONDS: Final = 0.2

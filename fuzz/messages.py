@@ -96,4 +96,6 @@ def seeds() -> Iterator[bytes]:
 TARGET: Final = Target(cases, check, read, seeds)
 
 if __name__ == "__main__":
+    # Why here: begun and ended for each of millions of inputs, it takes memory itself.
+    tracemalloc.start(1)
     fuzz(TARGET)

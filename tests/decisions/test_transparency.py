@@ -116,6 +116,13 @@ FLUSHED_AND_SILENT = [
     Segment(0, parse(b"", b"select 'two'") + bind() + flush() + execute() + sync()),
 ]
 
+# DISCARD ALL is committed at once; what fails behind it takes nothing back.
+DISCARDED_AND_FAILED = [
+    Segment(0, query(b"set application_name = 'me'")),
+    Segment(0, parse(b"", b"discard all") + sync()),
+    Segment(0, bind() + execute() + bind(statement=b"t") + execute() + sync()),
+]
+
 choices = st.lists(st.integers(0, 30), max_size=12)
 
 
@@ -152,6 +159,7 @@ def compare(script: list[Segment], pool: ModelPool) -> None:
 @example(script=EXECUTED_BEHIND_THE_END, choices=[0])
 @example(script=DESCRIBED_AFTER_FAILURE, choices=[])
 @example(script=FLUSHED_AND_SILENT, choices=[1])
+@example(script=DISCARDED_AND_FAILED, choices=[])
 def test_a_client_sees_one_private_server(script: list[Segment], choices: list[int]) -> None:
     compare(script, ModelPool(CLIENTS, backends=CLIENTS + 1, choices=choices))
 

@@ -237,6 +237,8 @@ class Session:
     def _discard(self, alone: bool) -> None:
         self._refuse_discard(alone)
         self._forget()
+        # It is committed at once: no error behind it takes anything of it back.
+        self._before, self._local = dict(self.settings), {}
 
     def _refuse_discard(self, alone: bool) -> None:
         if self.block != "none" or not alone:

@@ -78,7 +78,7 @@ class Adversary:
             else:
                 text = text_that_set(monitor.texts, name)
                 self._note(session, SETTING, name, shortened(text))
-        settings.read(kept)
+        settings.lose(kept)
 
     def _take_statements(self, session: Session, monitor: Monitor) -> None:
         """By SQL they never follow: no plain pooler sees them. By Parse if that was wanted."""

@@ -130,6 +130,7 @@ def greeting_for(pool: Pool, wanted: Wanted) -> Greeting | None:
 
 def _remember(pool: Pool, pairs: Pairs, settings: ClientSettings) -> Greeting:
     parameters = pool.parameters or {}
+    settings.greeted(parameters)
     reported = {name: value for name, value in settings.values.items() if name in parameters}
     said = [parameter_status(name, value) for name, value in (parameters | reported).items()]
     greeting = Greeting(parameters, settings, authentication_ok() + b"".join(said))

@@ -304,6 +304,7 @@ class Pool:
         self.failure = None
         self.failures_in_a_row = 0
         self.parameters = parameters
+        self.environments.begin(parameters)
         if self.paused:
             backend.state.spoiled = "the pool was paused"
         self.backends.add(backend)

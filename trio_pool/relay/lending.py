@@ -13,6 +13,7 @@ import re
 from typing import Final
 
 from protocol import frontend
+from protocol.backend import parameter_status
 from protocol.ledger import DROP, Owed
 from protocol.tags import FrontendTag
 from trio_pool.channels import AWAY
@@ -21,7 +22,7 @@ from trio_pool.relay.crossing import begin_to_return
 from trio_pool.relay.effects import Indispensable
 from trio_pool.relay.state import NO_STATEMENTS, BackendState, Relay
 from trio_pool.relay.upstream import take_from_client
-from trio_pool.settings import applied, difference
+from trio_pool.settings import applied, difference, told_otherwise
 
 _FORGET: Final = b"DISCARD SEQUENCES"
 # Why the modes: what the last client has as defaults must neither block nor fail this.
@@ -43,6 +44,7 @@ class SettingsRestored(Indispensable):
     def settled(self) -> None:
         self.relay.taken_back = False
         applied(self.relay.settings, self.backend.settings)
+        _tell(self.relay, self.backend)
 
 
 def attach(relay: Relay, backend: BackendState) -> None:
@@ -66,12 +68,21 @@ def _restore_settings(relay: Relay, backend: BackendState) -> None:
     if relay.pool.sequences_matter and backend.sequences_of is not relay.client:
         sql = _FORGET if sql is None else _FORGET + b"; " + sql
     if sql is None:
+        _tell(relay, backend)
         return
     relay.counters.settings_restored += 1
     relay.to_server.append(frontend.query(_TOGETHER % sql))
     effect = SettingsRestored(relay, backend)
     backend.pipeline.owe_closing(Owed(FrontendTag.QUERY, DROP, effect))
     backend.statements.unnamed = None
+
+
+def _tell(relay: Relay, backend: BackendState) -> None:
+    """Report what is in force and was not before the server read its configuration again."""
+    for name, value in told_otherwise(relay.settings, backend.settings):
+        relay.settings.reported(name, value)
+        relay.to_client.append(parameter_status(name, value))
+    backend.settings.environment = relay.settings.environment
 
 
 def proceed(relay: Relay) -> None:

@@ -30,6 +30,7 @@ from trio_pool.relay.effects import (
 )
 from trio_pool.relay.healing import heal
 from trio_pool.relay.indirect import Execution
+from trio_pool.relay.lending import SettingsRestored
 from trio_pool.relay.reports import rename
 from trio_pool.relay.simple import PlannedQuery
 from trio_pool.relay.state import BackendState, Relay, emit_fakes, remember_aliases
@@ -139,11 +140,16 @@ def _take_asynchronous(
     head = backend.pipeline.owed.head
     hidden = head is not None and head.fate == DROP
     if tag == BackendTag.PARAMETER_STATUS:
+        effect = head.effect if head is not None and hidden else None
         name, _, value = data[start + HEADER_BYTES : stop - 1].partition(b"\0")
-        if not (hidden and head is not None and isinstance(head.effect, Aside)):
+        if not isinstance(effect, Aside):
             backend.settings.reported(name, value)
-            relay.settings.reported(name, value)
             backend.settings.environment = None
+            # What the client is given in front of its own bytes is looked at when it has it.
+            if not isinstance(effect, SettingsRestored):
+                # Behind our own question it is news: the server has read its configuration again.
+                hidden = hidden and relay.settings.told(name) in (None, value)
+                relay.settings.reported(name, value)
     elif tag == BackendTag.NOTICE and not hidden:
         body = data[start + HEADER_BYTES : stop]
         if relay.pool.prefix in body:

@@ -19,6 +19,7 @@ from trio_pool.settings.difference import (
     differing,
     reading_differs,
     settled,
+    told_otherwise,
 )
 from trio_pool.settings.environments import REPORTED, Environment, Environments, canonical
 
@@ -39,4 +40,5 @@ __all__ = [
     "set_all",
     "set_config",
     "settled",
+    "told_otherwise",
 ]

@@ -45,10 +45,19 @@ class BackendSettings:
 
     def read(self, session: dict[bytes, bytes]) -> None:
         """The server says these are the settings that differ from its own."""
-        self.values = {name: value for name, value in session.items() if value or b"." not in name}
+        self.have({name: value for name, value in session.items() if value or b"." not in name})
         self.environment = None
 
     def reset(self) -> None:
         """The server reset every setting (DISCARD ALL)."""
-        self.values = {}
+        self.have({})
         self.environment = None
+
+    def have(self, values: dict[bytes, bytes]) -> None:
+        """Believe this of what the server does not report; of the rest, only what it reports.
+
+        Why: what a reset leads to is not what it was at the login any more when the server has
+        read its configuration again since.
+        """
+        reported = {n: v for n, v in self.values.items() if n in self.initial}
+        self.values = {n: v for n, v in values.items() if n not in self.initial} | reported

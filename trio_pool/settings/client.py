@@ -89,6 +89,26 @@ class ClientSettings:
         self.values = self.values | values
         self._renew()
 
+    def usual(self, name: bytes) -> bytes | None:
+        """What clients of the pool are told of a setting unless they are told something else."""
+        return self._environments.usual.get(name)
+
+    def told(self, name: bytes) -> bytes | None:
+        """What the client was told of a setting that the server reports; None for all others."""
+        usual: bytes | None = self._environments.usual.get(name)
+        return None if usual is None else self.values.get(name, usual)
+
+    def greeted(self, parameters: dict[bytes, bytes]) -> None:
+        """At its login the client is told these, but for what it has set."""
+        usual, values = self._environments.usual, self.startup.copy()
+        values.update({n: v for n, v in self.values.items() if n not in usual})
+        for name, value in usual.items():
+            if name not in values and parameters.get(name, value) != value:
+                values[name] = parameters[name]
+        if values != self.values:
+            self.values = values
+            self._renew()
+
     def depart(self) -> None:
         """No backend has these settings, until `come_back`."""
         self.environment = _ABSENT
@@ -129,8 +149,16 @@ class ClientSettings:
     def read(self, session: dict[bytes, bytes]) -> None:
         """The server says these are the settings of the session; all others are reset.
 
-        Raises TooManySettings.
+        What the server reports by itself is known already. Raises TooManySettings.
         """
+        usual = self._environments.usual
+        self._have(session | {n: v for n, v in self.values.items() if n in usual})
+
+    def lose(self, kept: dict[bytes, bytes]) -> None:
+        """Only these are left to the client, and what it came with."""
+        self._have(kept)
+
+    def _have(self, session: dict[bytes, bytes]) -> None:
         self.mentioned = NO_NAMES
         made = dict.fromkeys(self.customs, b"")
         values = made | self.startup | session

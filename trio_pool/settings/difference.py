@@ -60,7 +60,7 @@ def reading_differs(
     back: list[bytes] = []
     scope = b"true" if local else b"false"
     for name in _READING:
-        default = backend.initial.get(name)
+        default = client.usual(name) or backend.initial.get(name)
         was, now = then.get(name, default), client.values.get(name, default)
         if was is not None and now is not None and was != now:
             there.append(set_config(name, quote_literal(was), scope))
@@ -79,9 +79,15 @@ def settled(client: ClientSettings, backend: BackendSettings) -> None:
 def applied(client: ClientSettings, backend: BackendSettings) -> None:
     """The server has carried out `difference`: the backend now has the client's settings."""
     backend.make(client.customs)
-    backend.values = {
-        name: value
-        for name, value in client.values.items()
-        if backend.initial.get(name) != value and (value or name not in backend.customs)
-    }
+    backend.have({n: v for n, v in client.values.items() if v or n not in backend.customs})
     backend.environment = client.environment
+
+
+def told_otherwise(client: ClientSettings, backend: BackendSettings) -> list[tuple[bytes, bytes]]:
+    """What is in force on `backend` although the client was told another value."""
+    found: list[tuple[bytes, bytes]] = []
+    for name, initial in backend.initial.items():
+        value, told = backend.values.get(name, initial), client.told(name)
+        if told is not None and told != value:
+            found.append((name, value))
+    return found

@@ -41,9 +41,12 @@ class Environments:
 
     `count_max` and `bytes_max` bound what one client may set; 0 is no bound. `defined` are settings
     with a dot in their name that some library has defined: resetting them leaves nothing behind.
+    `usual` is what the first backend reported at its login: what clients are told unless they are
+    told something else. Why not the latest: it changes when a server reads its configuration again,
+    and what a client was told does not.
     """
 
-    __slots__ = ("_known", "empty", "defined", "count_max", "bytes_max")
+    __slots__ = ("_known", "empty", "defined", "usual", "count_max", "bytes_max")
 
     LIMIT: Final = 10_000
 
@@ -51,12 +54,19 @@ class Environments:
         self.count_max = count_max
         self.bytes_max = bytes_max
         self.defined: set[bytes] = set()
+        self.usual: dict[bytes, bytes] = {}
         self.empty: Environment = ()
         self._known: dict[Environment, Environment] = {(): self.empty}
 
+    def begin(self, parameters: dict[bytes, bytes]) -> None:
+        """A backend has reported these at its login."""
+        if not self.usual:
+            self.usual = {name: parameters[name] for name in REPORTED if name in parameters}
+
     def of(self, values: dict[bytes, bytes]) -> Environment:
-        """The one tuple for these values."""
-        environment = tuple(sorted(values.items()))
+        """The one tuple for these values, of which the usual ones are nothing to speak of."""
+        usual = self.usual
+        environment = tuple(sorted([i for i in values.items() if usual.get(i[0]) != i[1]]))
         if len(self._known) >= self.LIMIT:
             self._known = {(): self.empty}
         return self._known.setdefault(environment, environment)

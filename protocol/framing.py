@@ -34,6 +34,8 @@ _LARGE: Final = frozenset(
         FrontendTag.PASSWORD,
     }
 )
+# Names are looked through so far before they are searched.
+_SHORT_NAME_BYTES: Final = 12
 _SMALL: Final = frozenset(
     {
         FrontendTag.CLOSE,
@@ -152,8 +154,13 @@ class FrameReader:
 def name_end(data: bytes, start: int, stop: int) -> int:
     """Where the NUL is that ends the name at `start`; -1 if there is none before `stop`.
 
-    Why the look first: most names are empty, and a search costs a hundred times as much.
+    Why looked at one by one first: most names are empty or short, and to call for a search costs,
+    compiled, as much as fifty looks.
     """
-    if start < stop and start < len(data) and data[start] == 0:
-        return start
-    return data.find(b"\0", start, stop)
+    place: i64 = start
+    end: i64 = min(stop, len(data), start + _SHORT_NAME_BYTES)
+    while place < end:
+        if data[place] == 0:
+            return place
+        place += 1
+    return data.find(b"\0", place, stop)

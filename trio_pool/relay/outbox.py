@@ -43,7 +43,7 @@ class Outbox:
         if others is None:
             return first
         self.others = None
-        return b"".join([first, *others])
+        return first + others[0] if len(others) == 1 else b"".join([first, *others])
 
     def clear(self) -> None:
         """Nothing of it is to be sent."""

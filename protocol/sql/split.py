@@ -42,13 +42,24 @@ class Split:
     unsure: bool
 
 
-# What cannot decide anything: other bytes, and plain quotes. Why not after e or E: such a string
-# may have escapes. Why a bounded repeat: the engine keeps a record of every round.
-_STRETCH: Final = re.compile(rb"""(?:[^'"$;/\-]+|(?<![eE])'[^']*'|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
-_STRETCH_OF_ESCAPES: Final = re.compile(rb"""(?:[^'"$;/\-]+|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
+TOKENS_MAX: Final = 4_000
+"""Limit: a CREATE that may hold semicolons is not looked at any further."""
+
+# What cannot decide anything: other bytes, plain quotes, and what is told from a name at once. Why
+# not after e or E: such a string may have escapes, and so may what continues it on another line.
+# Why a bounded repeat: the engine keeps a record of every round.
+_WORD: Final = rb"A-Za-z0-9_$\x80-\xff"
+_PLAIN: Final = rb"""|(?<![eE])'[^']*'|"[^"]*"|-(?!-)|/(?!\*)"""
+_ESCAPED: Final = (
+    rb"|(?<=[^%b][eE])'[^'\\]*+(?:\\[\x00-\xff][^'\\]*+){0,64}+'(?![ \t\f\v]*+['\n\r\-])" % _WORD
+)
+_DOLLAR: Final = rb"|(?<![%b])\$(?:[0-9]+|\$[^$]*+\$\$(?![%b]))" % (_WORD, _WORD)
+_QUOTED: Final = rb"""|"[^"]*"|-(?!-)|/(?!\*)"""
+_STRETCH: Final = re.compile(rb"""(?:[^'"$;/\-]+%b%b%b){1,256}""" % (_PLAIN, _ESCAPED, _DOLLAR))
+_STRETCH_OF_ESCAPES: Final = re.compile(rb"""(?:[^'"$;/\-]+%b){1,256}""" % _QUOTED)
 # The same between parentheses, which count there.
-_INSIDE: Final = re.compile(rb"""(?:[^'"$()/\-]+|(?<![eE])'[^']*'|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
-_INSIDE_WITH_ESCAPES: Final = re.compile(rb"""(?:[^'"$()/\-]+|"[^"]*"|-(?!-)|/(?!\*)){1,256}""")
+_INSIDE: Final = re.compile(rb"""(?:[^'"$()/\-]+%b%b%b){1,256}""" % (_PLAIN, _ESCAPED, _DOLLAR))
+_INSIDE_WITH_ESCAPES: Final = re.compile(rb"""(?:[^'"$()/\-]+%b){1,256}""" % _QUOTED)
 _EMPTY: Final = re.compile(rb";[; \t\n\r\f\v]*")
 _CREATE: Final = re.compile(rb"create(?![A-Za-z0-9_$\x80-\xff])", re.IGNORECASE)
 _WORD_BYTES: Final = frozenset(
@@ -175,8 +186,10 @@ def end_of_create(text: bytes, start: int, conforming: bool) -> tuple[int, int, 
     depth = bodies = 0
     stop = start
     before = b""
-    for kind, first, last in tokens(text, start, conforming=conforming):
+    for count, (kind, first, last) in enumerate(tokens(text, start, conforming=conforming)):
         if kind in (TokenKind.UNTERMINATED, TokenKind.DOUBTFUL) or depth > NESTING_MAX:
+            return (len(text), len(text), False)
+        if count == TOKENS_MAX:
             return (len(text), len(text), False)
         token = text[first:last].upper() if last - first < 8 else b"?"
         if token == b"(":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from protocol.sql.classify import classify
-from trio_pool.functions import CODE, Functions
+from protocol.sql.split import STATEMENTS_MAX
+from trio_pool.functions import CODE, MAKES_CODE, Functions
 from trio_pool.relay.hints import PARENTHESES_MAX, code_in, harmless, unknown_calls
 
 
@@ -29,3 +30,9 @@ def test_a_call_with_very_many_parentheses_may_call_anything() -> None:
     text = b"call p(%s)" % b", ".join([b"f(1)"] * (PARENTHESES_MAX + 1))
 
     assert code_in(classify(text), text) == (CODE,)
+
+
+def test_what_stands_beyond_all_limits_may_be_anything() -> None:
+    text = b"set local a.b = 1; " + b"select 1; " * STATEMENTS_MAX + b"create temp table t ()"
+
+    assert set(code_in(classify(text), text)) == {CODE, MAKES_CODE}

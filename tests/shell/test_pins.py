@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from protocol import frontend
+from protocol.sql.split import STATEMENTS_MAX
 from tests.conftest import StartPool
 from tests.support.pooler import RunningPool, client_of
 from trio_pool.conform.replies import Reply, field, letters
@@ -169,6 +170,16 @@ def test_a_table_that_a_function_makes_stays_with_its_client(
         for _ in range(2):
             client.ask(query("select 1"))
         assert pins_of(running) == []
+
+
+def test_a_table_made_beyond_all_limits_stays_with_its_client(pool: StartPool) -> None:
+    running = pool(default_pool_size=2)
+    others = "set work_mem = '5MB';" * STATEMENTS_MAX
+    with client_of(running) as client, client_of(running) as other:
+        client.ask(query(others + "create temp table beyond as select 7 as a"))
+        for _ in range(3):
+            assert "42P01" in str(other.ask(query("select a from beyond")))
+            assert client.rows("select a from beyond") == [("7",)]
 
 
 @pytest.mark.usefixtures("hiding")

@@ -132,8 +132,13 @@ _CODE_WORDS: Final = re.compile(
 
 
 def code_in(found: Classification, text: bytes) -> tuple[str, ...]:
-    """What the DO blocks and CALLs of a text call; a CREATE of code counts as a call, too."""
-    calls: set[str] = {MAKES_CODE} if _makes_code(found, text) else set()
+    """What the DO blocks and CALLs of a text call; a CREATE of code counts as a call, too.
+
+    What is not understood may be any of them.
+    """
+    calls: set[str] = {MAKES_CODE} if found.unsure or _makes_code(found, text) else set()
+    if found.unsure:
+        calls.add(CODE)
     for command in found.commands:
         if command.kind is CommandKind.DO:
             calls.add(CODE)

@@ -158,7 +158,10 @@ def name_end(data: bytes, start: int, stop: int) -> int:
     compiled, as much as fifty looks.
     """
     place: i64 = start
-    end: i64 = min(stop, len(data), start + _SHORT_NAME_BYTES)
+    # Why not min: compiled, for three numbers it is a call.
+    end: i64 = start + _SHORT_NAME_BYTES
+    end = min(end, stop)
+    end = min(end, len(data))
     while place < end:
         if data[place] == 0:
             return place

@@ -74,6 +74,8 @@ class Plan:
     # What the client calls the statement of each command.
     aliases: list[bytes | None] = attrs.Factory(list)
     stale: bool = False
+    # What was prepared to fail in the place of statements whose rows changed.
+    refusing: list[bytes] = attrs.Factory(list)
     # The segment in which its stand-ins are prepared, which an error may make the server skip.
     segment: int = -1
     # It drops every name of the client, known or not.
@@ -306,7 +308,10 @@ def _server_name(planning: _Planning, name: bytes, statement: Statement) -> byte
     if statement in relay.stale:
         planning.plan.stale = True
         planning.used_stale.append(statement)
-        return refusing(relay, planning.backend, statement, name)
+        server_name = refusing(relay, planning.backend, statement, name)
+        # Hazard: not to be closed before it was used, which other names of the text make room for.
+        planning.plan.refusing.append(server_name)
+        return server_name
     present = _present(planning, name, statement)
     if present is not None:
         return present
@@ -343,6 +348,7 @@ def _exchange(planning: _Planning, command: Command, name: bytes, server_name: b
 
 def leave_plan(backend: BackendState, plan: Plan) -> None:
     """What was prepared for a plan that will not be carried out."""
+    backend.doomed += plan.refusing
     for deed in plan.deeds:
         if deed is not None and not deed.done:
             leave_stand_in(backend, deed)

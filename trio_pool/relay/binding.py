@@ -63,7 +63,7 @@ def _server_name(
     if statement.command is not None:
         return bind_indirect(relay, backend, statement, name, describing)
     if statement in relay.stale:
-        return relay.pool.missing if describing else refusing(relay, backend, statement, name)
+        return relay.pool.missing if describing else _refusing(relay, backend, statement, name)
     return ensure_named(relay, backend, statement, name, describing)
 
 
@@ -82,8 +82,14 @@ def _unnamed(
     relay.cut(data, start)
     if statement is not None and statement in relay.stale:
         backend.statements.unnamed = None
-        return relay.pool.missing if describing else refusing(relay, backend, statement, b"")
+        return relay.pool.missing if describing else _refusing(relay, backend, statement, b"")
     return b"" if ensure_unnamed(relay, backend, describing) else None
+
+
+def _refusing(relay: Relay, backend: BackendState, statement: Statement, alias: bytes) -> bytes:
+    server_name = refusing(relay, backend, statement, alias)
+    backend.doomed.append(server_name)
+    return server_name
 
 
 def _forgive_stale(relay: Relay, statement: Statement | None, server_name: bytes) -> bool:

@@ -170,7 +170,7 @@ def refusing(relay: Relay, backend: BackendState, statement: Statement, alias: b
 
     A server looks at the parameters before it looks at the rows (tcop/postgres.c,
     exec_bind_message; commands/prepare.c, ExecuteQuery): so this one takes the same, and fails
-    when it is planned.
+    when it is planned. The caller sees to it that it is closed, once it was used.
     """
     make_room(relay, backend)
     server_name = relay.pool.new_name()
@@ -179,7 +179,6 @@ def refusing(relay: Relay, backend: BackendState, statement: Statement, alias: b
     tail = text + b"\0" + (statement.parameters or b"\0\0")
     relay.to_server.append(parse_frame(server_name, tail))
     backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
-    backend.doomed.append(server_name)
     return server_name
 
 

@@ -237,6 +237,7 @@ def _send_planned(relay: Relay, backend: BackendState, plan: Plan) -> None:
     entry = Owed(FrontendTag.QUERY, RELAY, effect, segment=backend.pipeline.segment)
     backend.statements.unnamed_change = entry
     backend.pipeline.owe_closing(entry)
+    backend.doomed += plan.refusing
     if plan.changes_books:
         relay.hold_for(entry)
 

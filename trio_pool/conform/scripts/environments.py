@@ -75,6 +75,8 @@ SCRIPTS: Final = (
         once("execute q (1)") + SYNC,
         once("execute q (1, 2)") + SYNC,
         ask("select 1; execute q (1, 2)"),
+        ask("execute q (1, 2); prepare q as select 1"),
+        parse("x", "execute q (1, 2)") + bind("x") + parse("y", "select 1") + execute() + SYNC,
         cases=(70,),
     ),
     script(

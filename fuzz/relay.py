@@ -111,7 +111,8 @@ def _check_told(relay: Relay) -> None:
         if piece[:1] == bytes([BackendTag.ERROR]):
             # Rows may follow it in one piece, and hold what they like.
             report = piece[: 1 + int.from_bytes(piece[1:5], "big")]
-            assert PREFIX not in report, report
+            # A name of the pool's goes on behind its prefix.
+            assert not any(rest[:1].isalnum() for rest in report.split(PREFIX)[1:]), report
     relay.to_client.clear()
 
 

@@ -97,7 +97,7 @@ def test_a_name_of_the_pools_in_an_error_is_noticed(monkeypatch: pytest.MonkeyPa
     refused: relay.Wild = [(True, relay.query("execute a")), (False, error)]
     relay.check(refused)
 
-    monkeypatch.setattr(relay, "PREFIX", b"exist")
+    monkeypatch.setattr(relay, "PREFIX", b"does not ")
 
     with pytest.raises(AssertionError):
         relay.check(refused)

@@ -137,7 +137,7 @@ def test_the_compiled_wheel_runs_compiled_unless_told_otherwise(
 
 
 @pytest.mark.parametrize(("pure", "suffix"), [("1", ".py"), ("", SUFFIX)])
-@pytest.mark.parametrize("first", ["protocol.pipeline", "trio_pool.session"])
+@pytest.mark.parametrize("first", ["protocol.pipeline", "trio_pool.session.session"])
 def test_all_modules_come_from_the_form_that_was_asked_for(
     compiled: Path, tmp_path: Path, pure: str, suffix: str, first: str
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.conftest import StartPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.conform.normalise import normalised
 from trio_pool.conform.replies import Reply, field
@@ -28,7 +29,6 @@ from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
 
-PATIENCE_SECONDS = 60.0
 
 # What is said, and up to which replies is read, before somebody else wants the backend.
 Step = tuple[bytes, str]
@@ -81,17 +81,6 @@ GOES_ON: dict[str, list[Step]] = {
         (run("s", "1") + SYNC, "Z"),
     ],
 }
-
-
-def client_of(server: LocalServer, **parameters: str) -> RawClient:
-    return RawClient(
-        (server.host, server.port),
-        user=server.user,
-        password=server.password,
-        database=server.database,
-        parameters=parameters,
-        patience=PATIENCE_SECONDS,
-    )
 
 
 @contextlib.contextmanager

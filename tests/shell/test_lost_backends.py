@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.conftest import StartPool
-from tests.support.pooler import RunningPool
+from tests.support.pooler import client_of
 from tests.support.raw import RawClient
 from trio_pool.config import Database
 from trio_pool.conform.replies import Reply, field
@@ -20,18 +20,7 @@ from trio_pool.embedded import LocalServer
 
 pytestmark = pytest.mark.postgres
 
-PATIENCE_SECONDS = 60.0
 MANY = 20_000
-
-
-def client_of(running: RunningPool, database: str | None = None) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=database or running.database,
-        patience=PATIENCE_SECONDS,
-    )
 
 
 @pytest.fixture

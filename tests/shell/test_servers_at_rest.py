@@ -12,8 +12,7 @@ import psycopg
 import pytest
 
 from protocol import frontend
-from tests.support.pooler import RunningPool, config_for, running_pool
-from tests.support.raw import RawClient
+from tests.support.pooler import RunningPool, client_of, config_for, running_pool
 from trio_pool.conform.replies import letters
 from trio_pool.embedded import LocalServer, local_postgres
 
@@ -40,16 +39,6 @@ def running(own: LocalServer) -> Iterator[RunningPool]:
     )
     with running_pool(config, own) as running:
         yield running
-
-
-def client_of(running: RunningPool) -> RawClient:
-    return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
-        patience=PATIENCE_SECONDS,
-    )
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -68,13 +68,18 @@ def config_for(
     )
 
 
-def client_of(running: RunningPool, patience: float = 60, **parameters: str) -> RawClient:
-    """A client of the pool's own user, logged in, with these startup parameters."""
+def client_of(
+    server: RunningPool | LocalServer,
+    database: str | None = None,
+    patience: float = 60,
+    **parameters: str,
+) -> RawClient:
+    """A client of the pool's, or the server's, own user, logged in, with startup parameters."""
     return RawClient(
-        (running.host, running.port),
-        user=running.user,
-        password=running.password,
-        database=running.database,
+        (server.host, server.port),
+        user=server.user,
+        password=server.password,
+        database=database or server.database,
         parameters=parameters,
         patience=patience,
     )

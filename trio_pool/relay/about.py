@@ -21,7 +21,8 @@ from protocol.sql.rewrite import Replacement, rewrite
 from trio_pool.customs import NOTHING_LOCAL, Names, changes_settings, names_in, set_locally
 from trio_pool.relay.deeds import Deed, leave_stand_in
 from trio_pool.relay.hints import harmless, unknown_calls
-from trio_pool.relay.naming import in_doubt, refusing, replay, stand_in, wait
+from trio_pool.relay.holding import wait
+from trio_pool.relay.naming import in_doubt, refusing, replay, stand_in
 from trio_pool.relay.pins import pins_of_command, pins_of_words, refusal
 from trio_pool.relay.resets import goes_back, goes_back_at_once
 from trio_pool.relay.state import BackendState, Relay, make_customs, suspect_settings

@@ -13,6 +13,7 @@ from protocol.ledger import FAKE, Effect, Owed
 from protocol.pipeline import HIDDEN, PLAIN
 from protocol.tags import FrontendTag
 from trio_pool.relay.healing import redo_entry
+from trio_pool.relay.holding import wait_for_all
 from trio_pool.relay.questions import ask_for_settings, only_sets
 from trio_pool.relay.state import Relay, link_of
 
@@ -103,13 +104,11 @@ def hear_out(relay: Relay) -> bool:
 
     Not where something is executed, which may take long.
     """
-    pipeline = link_of(relay).pipeline
+    backend = link_of(relay)
+    pipeline = backend.pipeline
     if not pipeline.owed or any(entry.kind == FrontendTag.EXECUTE for entry in pipeline.owed):
         return False
-    entry = Owed(FrontendTag.CLOSE, FAKE, LastWords(relay))
-    pipeline.owe_unheard(entry)
-    relay.to_server.append(frontend.flush())
-    relay.hold_for(entry)
+    wait_for_all(relay, backend, LastWords(relay))
     return True
 
 

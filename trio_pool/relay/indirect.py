@@ -7,7 +7,7 @@ command does to the books happens with Execute, tentatively as with any other me
 
 from __future__ import annotations
 
-from protocol.ledger import DROP, RELAY, Effect, Owed
+from protocol.ledger import RELAY, Effect, Owed
 from protocol.pipeline import HIDDEN
 from protocol.sql.command import CommandKind
 from protocol.sql.rewrite import rewrite
@@ -23,6 +23,7 @@ from trio_pool.relay.about import (
 from trio_pool.relay.deeds import Deed, ask_about, do_deed, undo_deed
 from trio_pool.relay.effects import NamedParse, Replay, UnnamedChange
 from trio_pool.relay.hints import code_in
+from trio_pool.relay.holding import wait
 from trio_pool.relay.naming import (
     close_copy,
     in_doubt,
@@ -31,7 +32,7 @@ from trio_pool.relay.naming import (
     own_unnamed,
     parse_frame,
     replay_unnamed,
-    wait,
+    say_again,
 )
 from trio_pool.relay.pins import pins_of
 from trio_pool.relay.reports import edit_for_plan, rename
@@ -222,12 +223,7 @@ def _replay_named(
     make_room(relay, backend)
     server_name = relay.pool.new_name()
     relay.aliases[server_name] = name
-    relay.counters.replays += 1
-    relay.to_server.append(parse_frame(server_name, tail))
-    effect = Replay(relay, backend, statement, server_name)
-    entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
-    backend.pipeline.owe_preparing(entry)
-    backend.statements.add(statement, server_name, entry)
+    say_again(relay, backend, Replay(relay, backend, statement, server_name), tail)
     backend.statements.written[statement] = tail
     return server_name
 
@@ -314,17 +310,14 @@ def prepare_deferred(
     if names.get(statement) == server_name:
         return True
     make_room(relay, backend)
-    relay.to_server.append(parse_frame(server_name, statement.replay_tail))
     if statement in names:
         # Something else has prepared it meanwhile, under another name.
+        relay.to_server.append(parse_frame(server_name, statement.replay_tail))
         backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
         backend.doomed.append(server_name)
-        return True
-    relay.counters.replays += 1
-    effect = Replay(relay, backend, statement, server_name)
-    entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
-    backend.pipeline.owe(entry)
-    backend.statements.add(statement, server_name, entry)
+    else:
+        effect = Replay(relay, backend, statement, server_name)
+        say_again(relay, backend, effect, statement.replay_tail)
     return True
 
 

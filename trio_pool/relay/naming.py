@@ -20,6 +20,7 @@ from trio_pool.relay.effects import (
     Replay,
     UnnamedChange,
 )
+from trio_pool.relay.holding import wait
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.statements import NO_ROWS, Statement
 
@@ -68,14 +69,10 @@ def replay(
     aside = begin_aside(relay, backend, statement)
     make_room(relay, backend)
     server_name = relay.pool.new_name()
-    relay.counters.replays += 1
     relay.aliases[server_name] = alias
     effect = Replay(relay, backend, statement, server_name, for_query)
     effect.describing = describing
-    entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
-    relay.to_server.append(parse_frame(server_name, statement.replay_tail))
-    backend.pipeline.owe_preparing(entry)
-    backend.statements.add(statement, server_name, entry)
+    entry = say_again(relay, backend, effect, statement.replay_tail)
     must_wait = for_query
     if statement.shape is not None and statement.shape != NO_ROWS:
         entry = Owed(
@@ -89,18 +86,22 @@ def replay(
     return entry if must_wait else None
 
 
+def say_again(relay: Relay, backend: BackendState, effect: Replay, tail: bytes) -> Owed:
+    """Prepare what `effect` tells of with this text; the entry of its Parse."""
+    relay.counters.replays += 1
+    relay.to_server.append(parse_frame(effect.server_name, tail))
+    entry = Owed(FrontendTag.PARSE, DROP, effect, segment=backend.pipeline.segment)
+    backend.pipeline.owe_preparing(entry)
+    backend.statements.add(effect.statement, effect.server_name, entry)
+    return entry
+
+
 def in_doubt(relay: Relay, backend: BackendState, statement: Statement) -> bool:
     """Whether it is uncertain that the backend has `statement`: then the relay is on hold."""
     parse = backend.statements.in_doubt(statement, backend.pipeline.segment)
     if parse is not None:
         relay.hold_for(parse)
     return parse is not None
-
-
-def wait(relay: Relay, entry: Owed) -> None:
-    """Let the server answer now, and the client's bytes wait until it has."""
-    relay.to_server.append(frontend.flush())
-    relay.hold_for(entry)
 
 
 def ensure_named(
@@ -158,11 +159,7 @@ def stand_in(relay: Relay, backend: BackendState, parameters: bytes = b"\0\0") -
     To prepare nothing cannot fail, not even in a failed transaction (tcop/postgres.c: no
     command, no check). The caller sees to it that it is closed.
     """
-    make_room(relay, backend)
-    server_name = relay.pool.new_name()
-    relay.to_server.append(parse_frame(server_name, b"\0" + parameters))
-    backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
-    return server_name
+    return _prepare_unheard(relay, backend, b"\0" + parameters)
 
 
 def refusing(relay: Relay, backend: BackendState, statement: Statement, alias: bytes) -> bytes:
@@ -172,13 +169,18 @@ def refusing(relay: Relay, backend: BackendState, statement: Statement, alias: b
     exec_bind_message; commands/prepare.c, ExecuteQuery): so this one takes the same, and fails
     when it is planned. The caller sees to it that it is closed, once it was used.
     """
-    make_room(relay, backend)
-    server_name = relay.pool.new_name()
-    relay.aliases[server_name] = alias
     text = b"SELECT pg_catalog.int4in('%b')" % relay.pool.missing
     tail = text + b"\0" + (statement.parameters or b"\0\0")
+    server_name = _prepare_unheard(relay, backend, tail)
+    relay.aliases[server_name] = alias
+    return server_name
+
+
+def _prepare_unheard(relay: Relay, backend: BackendState, tail: bytes) -> bytes:
+    make_room(relay, backend)
+    server_name = relay.pool.new_name()
     relay.to_server.append(parse_frame(server_name, tail))
-    backend.pipeline.owe(HIDDEN[FrontendTag.PARSE])
+    backend.pipeline.owe_preparing(HIDDEN[FrontendTag.PARSE])
     return server_name
 
 

@@ -14,13 +14,14 @@ import re
 from typing import Final
 
 from protocol import frontend
-from protocol.ledger import DROP, FAKE, RELAY, Effect, Owed
+from protocol.ledger import DROP, RELAY, Effect, Owed
 from protocol.pipeline import HIDDEN, PLAIN
 from protocol.sql.command import Command, CommandKind
 from protocol.sql.identifiers import quote_identifier
 from protocol.sql.reserved import may_name
 from protocol.tags import FrontendTag
 from trio_pool.relay.effects import Awaited, Indispensable
+from trio_pool.relay.holding import wait_for_all
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.settings import (
     ClientSettings,
@@ -182,11 +183,7 @@ def said_before(relay: Relay, backend: BackendState) -> bool:
     pipeline = backend.pipeline
     if not pipeline.segment_open or not pipeline.owed or pipeline.copying_in:
         return False
-    # An entry of our own to wait for: those without an effect do not say when they are answered.
-    entry = Owed(FrontendTag.CLOSE, FAKE, Awaited())
-    pipeline.owe(entry)
-    relay.to_server.append(frontend.flush())
-    relay.hold_for(entry)
+    wait_for_all(relay, backend, Awaited())
     return True
 
 

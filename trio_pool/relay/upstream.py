@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES, LENGTH_MAX
-from protocol.frontend import flush
-from protocol.ledger import FAKE, Owed
+from protocol.ledger import FAKE
 from protocol.pipeline import PLAIN
 from protocol.tags import FrontendTag
 from trio_pool.relay.binding import (
@@ -34,6 +33,7 @@ from trio_pool.relay.flow import (
     on_sync,
     on_terminate,
 )
+from trio_pool.relay.holding import wait_for_all
 from trio_pool.relay.parsing import on_parse
 from trio_pool.relay.simple import on_function_call, on_query
 from trio_pool.relay.state import Relay, emit_fakes
@@ -193,11 +193,7 @@ def _refuse_in_turn(relay: Relay, tag: int, length: int) -> None:
     if backend is None or not backend.pipeline.owed or backend.pipeline.copying_in:
         _refuse(tag, length, relay.pool.lengths_max[tag])
         return
-    # An entry of our own to wait for: those without an effect do not say when they are answered.
-    entry = Owed(FrontendTag.CLOSE, FAKE, Awaited())
-    backend.pipeline.owed.append(entry)
-    relay.to_server.append(flush())
-    relay.hold_for(entry)
+    wait_for_all(relay, backend, Awaited())
 
 
 def _unknown(tag: int) -> bool:

@@ -31,6 +31,9 @@ PACKAGES = ("protocol", "trio_pool")
 GROUP = "protocol.compiled"
 # Read by protocol.form.
 RECORD = "protocol/form.txt"
+# Nobody else calls what is in the shared one: the compiler may put one function into another, and
+# need not ask the loader where each of them is.
+BY_ITSELF = ["-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt"]
 
 
 class CompileHook(BuildHookInterface[BuilderConfig]):
@@ -157,6 +160,9 @@ def compile_modules(folder: Path, modules: list[str]) -> None:
     extensions = mypycify(
         modules, opt_level="3", debug_level="0", group_name=GROUP, target_dir=str(folder / "c")
     )
+    if sys.platform == "linux":
+        for extension in extensions:
+            extension.extra_compile_args += BY_ITSELF
     # Why not `setup()`: it reads the project's own pyproject.toml, which is not for setuptools.
     command = build_ext(Distribution({"name": "trio-pool", "ext_modules": extensions}))
     command.build_lib = str(folder / "lib")

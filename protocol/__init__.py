@@ -12,7 +12,7 @@ raises ProtocolViolation or AuthenticationRefused (errors) and nothing else.
                                  log in to a server
     scram scram_exchange         SCRAM-SHA-256, both sides; saslprep; stored_secrets;
                                  channel_binding ties it to the TLS connection
-    pipeline                     the ledger of replies that a server still owes
+    pipeline ledger roles        the replies that a server still owes, and which is which
     form                         whether the compiled modules run, or their sources
     sql/                         which SQL texts speak of prepared statements or settings
 

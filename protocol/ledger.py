@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from protocol.roles import NO_ROLES, ROLES
 from protocol.tags import FrontendTag
 
 RELAY: Final = 0
@@ -51,7 +52,7 @@ class Effect:
 class Owed:
     """One request whose reply is outstanding. `open` until its outcome is known."""
 
-    __slots__ = ("kind", "fate", "effect", "reply", "segment", "open", "plain")
+    __slots__ = ("kind", "fate", "effect", "reply", "segment", "open", "roles")
 
     def __init__(
         self,
@@ -67,8 +68,9 @@ class Owed:
         self.reply = reply
         self.segment = segment
         self.open = True
-        # Its reply is the client's, and nobody wants to read it.
-        self.plain = fate == RELAY and (effect is None or kind == _PARSE)
+        # What each reply is, where all of them are the client's and nobody wants to read them.
+        plain = fate == RELAY and (effect is None or kind == _PARSE)
+        self.roles = ROLES[kind] if plain else NO_ROLES
 
 
 # In the place of what has been answered.

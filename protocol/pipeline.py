@@ -20,55 +20,8 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.ledger import DROP, RELAY, Ledger, Owed
-from protocol.tags import BackendTag, FrontendTag, TransactionStatus
-
-# The replies that end each request. Anything else that arrives meanwhile is an intermediate
-# reply and shares the fate of the request at the head of the queue.
-SETTLED_BY: Final[dict[int, bytes]] = {
-    FrontendTag.PARSE: bytes([BackendTag.PARSE_COMPLETE]),
-    FrontendTag.BIND: bytes([BackendTag.BIND_COMPLETE]),
-    FrontendTag.DESCRIBE: bytes([BackendTag.ROW_DESCRIPTION, BackendTag.NO_DATA]),
-    FrontendTag.EXECUTE: bytes(
-        [BackendTag.COMMAND_COMPLETE, BackendTag.EMPTY_QUERY, BackendTag.PORTAL_SUSPENDED]
-    ),
-    FrontendTag.CLOSE: bytes([BackendTag.CLOSE_COMPLETE]),
-    FrontendTag.SYNC: bytes([BackendTag.READY_FOR_QUERY]),
-    FrontendTag.QUERY: bytes([BackendTag.READY_FOR_QUERY]),
-    FrontendTag.FUNCTION_CALL: bytes([BackendTag.READY_FOR_QUERY]),
-}
-
-# Replies that accompany a request without ending it.
-_ALONGSIDE: Final[dict[int, bytes]] = {
-    FrontendTag.PARSE: b"",
-    FrontendTag.BIND: b"",
-    FrontendTag.DESCRIBE: b"t",
-    FrontendTag.EXECUTE: b"DGHdcT",
-    FrontendTag.CLOSE: b"",
-    FrontendTag.SYNC: b"",
-    FrontendTag.QUERY: b"CITDGHdcn",
-    FrontendTag.FUNCTION_CALL: b"V",
-}
-
-# What a reply is to a request: it ends it, it is one of many rows, or it comes along with it.
-UNEXPECTED: Final = 0
-ENDS: Final = 1
-ACCOMPANIES: Final = 2
-ROW: Final = 3
-
-
-def _reply_roles() -> bytes:
-    roles = bytearray(256 * 256)
-    for kind in SETTLED_BY:
-        for tag in SETTLED_BY[kind]:
-            roles[(kind << 8) | tag] = ENDS
-        for tag in _ALONGSIDE[kind]:
-            bulk = tag in (BackendTag.DATA_ROW, BackendTag.COPY_DATA)
-            roles[(kind << 8) | tag] = ROW if bulk else ACCOMPANIES
-    return bytes(roles)
-
-
-# By (kind of request << 8) | tag of reply: one look for what would take several.
-REPLY_ROLE: Final = _reply_roles()
+from protocol.roles import SETTLED_BY
+from protocol.tags import FrontendTag, TransactionStatus
 
 # Requests an error does not silence: their ReadyForQuery comes all the same.
 CLOSES_SEGMENT: Final = bytes([FrontendTag.SYNC, FrontendTag.QUERY, FrontendTag.FUNCTION_CALL])

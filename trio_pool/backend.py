@@ -6,7 +6,7 @@ owes is read off its ledger (BackendState.pipeline), never off a flag here.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from protocol.backend import decode_error_response, decode_parameter_status
 from protocol.errors import ProtocolViolation
@@ -26,13 +26,21 @@ if TYPE_CHECKING:
 log = Journal(__name__)
 
 
-class Holder(Protocol):
-    """Whoever holds a backend, or waits for one: a session, or an errand of the pool's own."""
+class Holder(Turn):
+    """Whoever holds a backend, or waits for one: a session, or somebody of the pool's own.
 
-    waiting_since: float
+    Why a class and no Protocol: as Turn. Why a Turn: a session is both.
+    """
+
+    __slots__ = ("waiting_since",)
+
+    def __init__(self) -> None:
+        # By the janitor's clock; 0.0: it waits for none.
+        self.waiting_since = 0.0
 
     def suits(self, backend: Backend) -> bool:
         """Whether you may be given this one, which knows custom settings (trio_pool.customs)."""
+        return True
 
     def granted(self, backend: Backend) -> None:
         """The backend is yours until you give it back to its pool."""

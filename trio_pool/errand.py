@@ -14,7 +14,7 @@ from protocol.backend import ErrorResponse, decode_error_response, decode_parame
 from protocol.errors import ProtocolViolation
 from protocol.framing import FrameReader
 from protocol.tags import BackendTag, TransactionStatus
-from trio_pool.backend import Backend
+from trio_pool.backend import Backend, Holder
 from trio_pool.errors import BackendLost, Ending, ServerBroken
 
 if TYPE_CHECKING:
@@ -38,29 +38,26 @@ class Answer:
         self.idle = False
 
 
-class Errand:
+class Errand(Holder):
     """One question. `done` is called once, synchronously, before the backend is given back.
 
-    It returns whether the backend may serve others.
+    It returns whether the backend may serve others. Nothing that clients leave behind is noticed
+    here: any backend suits.
     """
 
-    __slots__ = ("waiting_since", "_question", "_done", "_reader", "_backend", "answer")
+    __slots__ = ("_question", "_done", "_reader", "_backend", "answer")
 
     def __init__(
         self,
         question: Callable[[Backend], bytes],
         done: Callable[[Backend | None, Answer], bool],
     ) -> None:
-        self.waiting_since = 0.0
+        super().__init__()
         self._question = question
         self._done = done
         self._reader = FrameReader(_ANSWER_BYTES_MAX)
         self._backend: Backend | None = None
         self.answer = Answer()
-
-    def suits(self, backend: Backend) -> bool:
-        """Nothing that clients leave behind is noticed here."""
-        return True
 
     def granted(self, backend: Backend) -> None:
         """Ask."""
@@ -117,9 +114,6 @@ class Errand:
         """The server does not answer: the backend goes, and whoever asked is told."""
         self.abandon(pool)
         self.backend_lost(BackendLost())
-
-    def backend_drained(self) -> None:
-        """An errand sends once."""
 
     def backend_lost(self, why: Ending) -> None:
         """No answer will come."""

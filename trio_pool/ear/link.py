@@ -15,7 +15,7 @@ from protocol.errors import ProtocolViolation
 from protocol.framing import FrameReader
 from protocol.sql.identifiers import quote_identifier
 from protocol.tags import BackendTag
-from trio_pool.backend import Backend
+from trio_pool.backend import Backend, Holder
 from trio_pool.errors import Ending
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _MESSAGE_BYTES_MAX: Final = 1_048_576
 
 
-class Link:
-    """A backend that does nothing but listen; a Holder."""
+class Link(Holder):
+    """A backend that does nothing but listen, which notices nothing that clients leave behind."""
 
-    __slots__ = ("waiting_since", "backend", "listens", "confirmed", "asked", "_ear", "_reader")
+    __slots__ = ("backend", "listens", "confirmed", "asked", "_ear", "_reader")
 
     def __init__(self, ear: Ear) -> None:
-        self.waiting_since = 0.0
+        super().__init__()
         self.backend: Backend | None = None
         # What it was told to listen to, and what the server has said it does.
         self.listens: set[bytes] = set()
@@ -57,10 +57,6 @@ class Link:
         self.listens -= channels
         self.confirmed -= channels
         self.ask(b"; ".join(b"UN" + listen_to(channel) for channel in sorted(channels)))
-
-    def suits(self, backend: Backend) -> bool:
-        """Nothing that clients leave behind is noticed by one who only listens."""
-        return True
 
     def granted(self, backend: Backend) -> None:
         """A backend to listen with."""
@@ -89,9 +85,6 @@ class Link:
         elif tag == BackendTag.PARAMETER_STATUS and self.backend is not None:
             status = decode_parameter_status(body)
             self.backend.state.settings.reported(status.name, status.value)
-
-    def backend_drained(self) -> None:
-        """Little is ever sent."""
 
     def backend_lost(self, why: Ending) -> None:
         """The backend is gone."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.errors import ProtocolViolation
 from protocol.framing import after_alike, check_backend_header
 from protocol.ledger import DROP, FAKE
-from protocol.pipeline import ACCOMPANIES, ENDS, REPLY_ROLE, ROW
+from protocol.roles import ACCOMPANIES, ENDS, ROLES, ROW
 from protocol.tags import BackendTag
 from trio_pool.relay.replies import begin_copy_in, out_of_turn, take_message, watch_tag
 from trio_pool.relay.state import BackendState, Relay, emit_fakes, link_of
@@ -25,16 +25,13 @@ if TYPE_CHECKING:
 # Passed on in pieces; everything else is collected until it is whole.
 _BULK: Final = bytes([BackendTag.DATA_ROW, BackendTag.COPY_DATA, BackendTag.FUNCTION_RESULT])
 
-# Why names of this module's own: they are looked up once per message.
-_ACCOMPANIES: Final = ACCOMPANIES
-_COMMAND_COMPLETE: Final = BackendTag.COMMAND_COMPLETE
-_COPY_IN: Final = BackendTag.COPY_IN
-_D: Final = ord("D")
-_ENDS: Final = ENDS
-_FAKE: Final = FAKE
-_READY: Final = BackendTag.READY_FOR_QUERY
-_ROLE: Final = REPLY_ROLE
-_ROW: Final = ROW
+# BackendTag's, which are asked for once per message. Why numbers of this module's own: what stands
+# in another one is looked up each time; compiled, these are part of the code.
+_COMMAND_COMPLETE: Final = 0x43
+_COPY_IN: Final = 0x47
+_READY: Final = 0x5A
+# How the tags begin that are watched (DISCARD, DEALLOCATE, ...).
+_D: Final = 0x44
 
 
 def take_from_server(relay: Relay, chunk: bytes) -> None:
@@ -86,9 +83,9 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
         )
         stop: i64 = position + 1 + length
         role: i64 = 0
-        if head is not None and head.plain and stop <= end and length >= 4:
-            role = _ROLE[(head.kind << 8) | tag]
-        if role == _ENDS:
+        if head is not None and stop <= end and length >= 4:
+            role = head.roles[tag]
+        if role == ENDS:
             if tag == _READY:
                 pipeline.ready(chunk[position + 5])
                 relay.counters.queries += 1
@@ -99,13 +96,13 @@ def _take_messages(relay: Relay, backend: BackendState, chunk: bytes, position: 
             else:
                 pipeline.settle()
                 head = owed.head
-            if head is not None and head.fate == _FAKE:
+            if head is not None and head.fate == FAKE:
                 relay.cut_down(chunk, stop)
                 emit_fakes(relay, pipeline)
                 head = owed.head
-        elif role == _ROW:
+        elif role == ROW:
             stop = after_alike(chunk, position)
-        elif role != _ACCOMPANIES:
+        elif role != ACCOMPANIES:
             stop = _take_carefully(relay, backend, chunk, position, length)
             if stop <= position:
                 break
@@ -127,7 +124,7 @@ def _take_carefully(
     head = backend.pipeline.owed.head
     if tag in _BULK and (head is None or head.fate != DROP):
         # Rows go where the rest of the answer goes, in pieces if they are large.
-        if head is None or _ROLE[(head.kind << 8) | tag] not in (_ROW, _ACCOMPANIES):
+        if head is None or ROLES[head.kind][tag] not in (ROW, ACCOMPANIES):
             raise out_of_turn(tag)
         if stop > end:
             relay.down_passing = stop - end

@@ -12,7 +12,7 @@ from protocol.backend import command_complete, decode_error_response
 from protocol.errors import ProtocolViolation
 from protocol.framing import HEADER_BYTES
 from protocol.ledger import DROP, FAKE, Effect, Owed
-from protocol.pipeline import ACCOMPANIES, ENDS, REPLY_ROLE, ROW
+from protocol.roles import ACCOMPANIES, ENDS, ROLES, ROW
 from protocol.tags import BackendTag
 from trio_pool.errors import SettingsNotRestored
 from trio_pool.relay.apart import Part
@@ -71,7 +71,7 @@ def _take_reply(
 ) -> None:
     """An answer to the request at the head, which may have believed something."""
     pipeline = backend.pipeline
-    role = REPLY_ROLE[(head.kind << 8) | tag]
+    role = ROLES[head.kind][tag]
     effect = head.effect
     unfinished = tag == BackendTag.READY_FOR_QUERY and isinstance(effect, Part) and effect.goes_on
     if head.fate == DROP or unfinished:

@@ -8,6 +8,8 @@ and the client's next message waits for the end, because what it must say depend
 
 from __future__ import annotations
 
+from typing import Final
+
 from protocol import frontend
 from protocol.framing import HEADER_BYTES
 from protocol.ledger import FAKE, RELAY, Effect, Owed
@@ -32,6 +34,8 @@ from trio_pool.relay.reports import edit_for_plan, rename
 from trio_pool.relay.resets import discard_all, said_before
 from trio_pool.relay.state import BackendState, Relay, link_of, make_customs, suspect_settings
 
+# Why a name of this module's own: it is looked up once per Query.
+_QUERY: Final = PLAIN[FrontendTag.QUERY]
 _ABOUT = (CommandKind.PREPARE, CommandKind.EXECUTE, CommandKind.DEALLOCATE)
 # They may go back to what the client came with.
 _DEFAULTS = (CommandKind.SET, CommandKind.RESET)
@@ -215,12 +219,12 @@ def _query_entry(relay: Relay, backend: BackendState) -> Owed:
     """A simple Query drops the unnamed statement, unless an earlier error swallows the Query."""
     effect: Effect | None = None
     unnamed = relay.client.unnamed is not None or backend.statements.unnamed is not None
-    if backend.pipeline.owed and unnamed:
+    if unnamed and backend.pipeline.owed:
         effect = UnnamedChange(relay, backend)
     relay.client.unnamed = None
     backend.statements.unnamed = None
     if effect is None:
-        return PLAIN[FrontendTag.QUERY]
+        return _QUERY
     entry = Owed(FrontendTag.QUERY, RELAY, effect, segment=backend.pipeline.segment)
     backend.statements.unnamed_change = entry
     return entry

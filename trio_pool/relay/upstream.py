@@ -59,14 +59,15 @@ _HANDLERS: Final[dict[int, Handler]] = {
     FrontendTag.TERMINATE: on_terminate,
 }
 
-# Why names of this module's own: they are looked up once per message.
-_BIND: Final = FrontendTag.BIND
-_DESCRIBE: Final = FrontendTag.DESCRIBE
-_PARSE: Final = FrontendTag.PARSE
-_PASSWORD: Final = FrontendTag.PASSWORD
-_QUERY: Final = FrontendTag.QUERY
-_SYNC: Final = FrontendTag.SYNC
-_TERMINATE: Final = FrontendTag.TERMINATE
+# FrontendTag's, which are asked for once per message. Why numbers of this module's own: what stands
+# in another one is looked up each time; compiled, these are part of the code.
+_BIND: Final = 0x42
+_DESCRIBE: Final = 0x44
+_PARSE: Final = 0x50
+_PASSWORD: Final = 0x70
+_QUERY: Final = 0x51
+_SYNC: Final = 0x53
+_TERMINATE: Final = 0x58
 
 # More than this is not kept to be said again.
 _REDO_BYTES_MAX: Final = 65_536

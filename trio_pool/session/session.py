@@ -11,7 +11,7 @@ from typing import Protocol
 
 from protocol.errors import ProtocolViolation
 from trio_pool import absence
-from trio_pool.backend import Backend
+from trio_pool.backend import Backend, Holder
 from trio_pool.customs import sets_first
 from trio_pool.errors import (
     Ending,
@@ -43,7 +43,7 @@ from trio_pool.session.ending import (
 )
 from trio_pool.session.releasing import hand_on, release
 from trio_pool.switchboard import Bell
-from trio_pool.wire import UNSENT_BYTES_MAX, Turn, Wire
+from trio_pool.wire import UNSENT_BYTES_MAX, Wire
 
 log = Journal(__name__)
 
@@ -58,8 +58,8 @@ class Host(Protocol):
         """It has ended, and has given everything back but its wire."""
 
 
-class Session(Turn):
-    """The turn of a client's wire, and a Holder of backends."""
+class Session(Holder):
+    """The turn of a client's wire, and a holder of backends."""
 
     __slots__ = (
         "number",
@@ -70,7 +70,6 @@ class Session(Turn):
         "relay",
         "wire",
         "backend",
-        "waiting_since",
         "active_at",
         "draining",
         "leaving",
@@ -88,6 +87,7 @@ class Session(Turn):
         wire: Wire,
         cancel_key: bytes,
     ) -> None:
+        super().__init__()
         self.number = number
         self.cancel_key = cancel_key
         # Who logged in; backends may be another's (user= of a database).
@@ -96,7 +96,6 @@ class Session(Turn):
         self.pool = pool
         self.relay = relay
         self.backend: Backend | None = None
-        self.waiting_since = 0.0
         self.active_at = pool.now
         self.draining: Ending | None = None
         # The client has said its last: what it has asked for is still carried out.

@@ -1,0 +1,22 @@
+"""Modules that know tags as numbers of their own mean the same by them."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.tags import BackendTag, FrontendTag
+from trio_pool.relay import downstream, upstream
+
+UPSTREAM = ["BIND", "DESCRIBE", "PARSE", "PASSWORD", "QUERY", "SYNC", "TERMINATE"]
+DOWNSTREAM = ["COMMAND_COMPLETE", "COPY_IN", "READY"]
+
+
+@pytest.mark.parametrize("name", UPSTREAM)
+def test_what_comes_from_the_client_is_called_by_its_number(name: str) -> None:
+    assert getattr(upstream, f"_{name}") == getattr(FrontendTag, name)
+
+
+@pytest.mark.parametrize("name", DOWNSTREAM)
+def test_what_comes_from_the_server_is_called_by_its_number(name: str) -> None:
+    tag = "READY_FOR_QUERY" if name == "READY" else name
+    assert getattr(downstream, f"_{name}") == getattr(BackendTag, tag)

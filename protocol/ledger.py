@@ -84,34 +84,33 @@ class Ledger:
     The places are used again, for making them costs more than all the rest.
     """
 
-    __slots__ = ("_places", "_first", "_behind")
+    __slots__ = ("head", "_places", "_first", "_behind")
 
     def __init__(self) -> None:
+        # The oldest: the next reply is its own. Why kept: it is asked for at every message.
+        self.head: Owed | None = None
         # Outstanding are those from place `_first` to before `_behind`.
         self._places: list[Owed] = []
         self._first = 0
         self._behind = 0
 
     def __bool__(self) -> bool:
-        return self._first < self._behind
+        return self.head is not None
 
     def __len__(self) -> int:
         return self._behind - self._first
 
     def __iter__(self) -> Iterator[Owed]:
-        return iter(self._places[self._first : self._behind])
+        return iter(self.outstanding())
 
-    @property
-    def head(self) -> Owed | None:
-        """The oldest: the next reply is its own."""
-        first = self._first
-        return self._places[first] if first < self._behind else None
+    def outstanding(self) -> list[Owed]:
+        """All of them, as they are now."""
+        return self._places[self._first : self._behind]
 
     @property
     def last(self) -> Owed | None:
         """The youngest."""
-        behind = self._behind
-        return self._places[behind - 1] if self._first < behind else None
+        return None if self.head is None else self._places[self._behind - 1]
 
     def append(self, entry: Owed) -> None:
         """A request was sent."""
@@ -121,6 +120,17 @@ class Ledger:
         else:
             places.append(entry)
         self._behind = behind + 1
+        if self.head is None:
+            self.head = entry
+
+    def extend(self, entries: list[Owed]) -> None:
+        """Requests were sent together."""
+        behind = self._behind
+        self._behind = after = behind + len(entries)
+        # Why not one by one: it is done for every transaction of most drivers.
+        self._places[behind:after] = entries
+        if self.head is None:
+            self.head = entries[0]
 
     def drop_head(self) -> Owed | None:
         """The oldest, which there must be, has been answered; the one behind it."""
@@ -128,21 +138,22 @@ class Ledger:
         places[first] = _NOBODYS
         first += 1
         if first == self._behind:
-            self._first = self._behind = 0
-            if first > _PLACES_MAX:
-                places.clear()
+            self.clear()
             return None
         if first > _ANSWERED_MAX and 2 * first > self._behind:
             self.replace(places[first : self._behind])
-            return self._places[0]
+            return self.head
         self._first = first
-        return places[first]
+        head = self.head = places[first]
+        return head
 
     def take_last(self) -> Owed:
         """The youngest, which there must be, leaves the queue."""
         self._behind -= 1
         last = self._places[self._behind]
         self._places[self._behind] = _NOBODYS
+        if self._behind == self._first:
+            self.head = None
         return last
 
     def remove(self, entry: Owed) -> None:
@@ -154,3 +165,12 @@ class Ledger:
         self._places = entries
         self._first = 0
         self._behind = len(entries)
+        self.head = entries[0] if entries else None
+
+    def clear(self) -> None:
+        """All were answered."""
+        behind = self._behind
+        self._first = self._behind = 0
+        self.head = None
+        if behind > _PLACES_MAX:
+            self._places.clear()

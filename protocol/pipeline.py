@@ -30,9 +30,12 @@ CLOSES_SEGMENT: Final = bytes([FrontendTag.SYNC, FrontendTag.QUERY, FrontendTag.
 # Requests without a belief need no entry of their own: these serve them all.
 PLAIN: Final[dict[int, Owed]] = {kind: Owed(kind, RELAY) for kind in SETTLED_BY}
 HIDDEN: Final[dict[int, Owed]] = {kind: Owed(kind, DROP) for kind in SETTLED_BY}
+_BIND: Final = PLAIN[FrontendTag.BIND]
 _DESCRIBE: Final = PLAIN[FrontendTag.DESCRIBE]
 _EXECUTE: Final = PLAIN[FrontendTag.EXECUTE]
 _SYNC: Final = PLAIN[FrontendTag.SYNC]
+_FINISH: Final = [_DESCRIBE, _EXECUTE, _SYNC]
+_REQUEST: Final = [_BIND, *_FINISH]
 _IDLE: Final = TransactionStatus.IDLE
 
 # How far a segment has come that no Sync has ended yet: what is prepared outlives it, what is bound
@@ -109,12 +112,32 @@ class Pipeline:
 
     def owe_finish(self) -> None:
         """Remember Describe, Execute and Sync in one."""
-        owed = self.owed
-        owed.append(_DESCRIBE)
-        owed.append(_EXECUTE)
-        owed.append(_SYNC)
+        self.owed.extend(_FINISH)
         self.segment += 1
         self.segment_open = CLOSED
+
+    def owe_request(self) -> None:
+        """Remember Bind, Describe, Execute and Sync in one."""
+        self.owed.extend(_REQUEST)
+        self.segment += 1
+        self.segment_open = CLOSED
+
+    def owes_request(self, parse: Owed | None) -> bool:
+        """Whether `owe_request` was all that was asked, behind `parse` if there is one."""
+        outstanding = self.owed.outstanding()
+        if parse is None:
+            return outstanding == _REQUEST
+        return outstanding[1:] == _REQUEST and outstanding[0] is parse
+
+    def request_answered(self, parse: Owed | None, status: int) -> None:
+        """What `owes_request` tells of was answered without an error, as far as `status`."""
+        self.owed.clear()
+        self.status = status
+        self.copying_in = False
+        if parse is not None:
+            parse.open = False
+            if parse.effect is not None:
+                parse.effect.settled()
 
     def owe_closing(self, entry: Owed) -> None:
         """Remember a request that ends the segment: Sync, Query or FunctionCall."""

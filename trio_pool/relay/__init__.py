@@ -4,6 +4,7 @@
     upstream    client to server: find messages, hand them to their handlers
     parsing     Parse                       binding   Bind, Describe, Execute, Close
     simple      Query, FunctionCall         flow      Sync, Flush, COPY, Terminate
+    whole       a request that comes in one chunk, and its answer, taken at once
     holding     wait for an answer
     naming      replays and evictions       about     PREPARE, EXECUTE, DEALLOCATE in a text
     deeds       what these do to the books, and how it is taken back

@@ -18,6 +18,7 @@ from protocol.roles import ACCOMPANIES, ENDS, ROLES, ROW
 from protocol.tags import BackendTag
 from trio_pool.relay.replies import begin_copy_in, out_of_turn, take_message, watch_tag
 from trio_pool.relay.state import BackendState, Relay, emit_fakes, link_of
+from trio_pool.relay.whole import take_answer
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -27,11 +28,14 @@ _BULK: Final = bytes([BackendTag.DATA_ROW, BackendTag.COPY_DATA, BackendTag.FUNC
 
 # BackendTag's, which are asked for once per message. Why numbers of this module's own: what stands
 # in another one is looked up each time; compiled, these are part of the code.
+_BIND_COMPLETE: Final = 0x32
 _COMMAND_COMPLETE: Final = 0x43
 _COPY_IN: Final = 0x47
 _READY: Final = 0x5A
 # How the tags begin that are watched (DISCARD, DEALLOCATE, ...).
 _D: Final = 0x44
+# The whole answer to a whole request is longer (trio_pool.relay.whole).
+_WHOLE_BYTES_MIN: Final = 16
 
 
 def take_from_server(relay: Relay, chunk: bytes) -> None:
@@ -42,6 +46,9 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     session cannot go on with this backend.
     """
     backend = link_of(relay)
+    if len(chunk) > _WHOLE_BYTES_MIN and chunk[0] <= _BIND_COMPLETE:
+        if take_answer(relay, backend, chunk):
+            return
     if backend.partial:
         chunk = backend.partial + chunk
         backend.partial = b""

@@ -37,6 +37,7 @@ from trio_pool.relay.holding import wait_for_all
 from trio_pool.relay.parsing import on_parse
 from trio_pool.relay.simple import on_function_call, on_query
 from trio_pool.relay.state import Relay, emit_fakes
+from trio_pool.relay.whole import take_request
 
 if TYPE_CHECKING:
     from mypy_extensions import i64
@@ -90,6 +91,9 @@ _ASKS: Final = bytes([tag not in _MAY_NOT_ASK for tag in range(256)])
 # A Bind beyond this size is passed on in pieces once its names are known.
 _STREAM_BYTES: Final = 65_536
 
+# A whole request is longer (trio_pool.relay.whole).
+_WHOLE_BYTES_MIN: Final = 27
+
 # Of what nobody will read: more than any client sends.
 _EVERYTHING: Final = 1 << 60
 
@@ -107,6 +111,9 @@ def take_from_client(relay: Relay, chunk: bytes) -> None:
         relay.parts.clear()
     relay.wants_backend = False
     backend = relay.backend
+    if backend is not None and len(chunk) > _WHOLE_BYTES_MIN and chunk[0] != _QUERY:
+        if take_request(relay, backend, chunk):
+            return
     fresh = backend is not None and backend.pipeline.fresh
     relay.run = 0
     position = 0

@@ -1,0 +1,173 @@
+"""A whole request in one chunk, and its whole answer in another, each taken at once.
+
+Most drivers say Bind, Describe, Execute and Sync together, with a Parse of the unnamed statement
+in front of them or without, and most servers answer all of it together. Where nothing about it is
+special, each message need not be looked at by itself.
+
+Rule: nothing is decided here that the handlers of the messages (parsing, binding, flow,
+downstream) would decide otherwise. What is not recognised is left to them as it came.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from protocol.framing import after_alike, name_end
+from protocol.ledger import Owed
+from trio_pool.relay.naming import own_unnamed_first
+from trio_pool.relay.state import BackendState, Relay
+from trio_pool.statements import Statement
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
+
+# Why numbers and bytes of this module's own: see upstream.
+_BIND: Final = 0x42
+_PARSE: Final = 0x50
+_DATA_ROW: Final = 0x44
+_PARSE_COMPLETE: Final = 0x31
+_IDLE: Final = 0x49
+# How the tags begin that are watched (replies.watch_tag).
+_D: Final = 0x44
+
+# flow.FINISH.
+_FINISH: Final = b"D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04"
+_FINISH_BYTES: Final = 22
+# Limit: a longer Bind is looked at by itself.
+_BIND_BYTES_MAX: Final = 1_024
+# By the length word: how a Bind of the unnamed portal begins, as far as the statement's name.
+# Why a table: to compare a few bytes costs less than to work out what number they are.
+_BINDS: Final = [b"B" + length.to_bytes(4, "big") + b"\0" for length in range(_BIND_BYTES_MAX)]
+
+_PARSED_AND_BOUND: Final = b"1\0\0\0\x042\0\0\0\x04"
+_BOUND: Final = b"2\0\0\0\x04"
+# With a short length, as nearly all.
+_DESCRIBED: Final = b"T\0\0"
+_COMPLETE: Final = b"C\0\0\0"
+_NO_DATA: Final = b"n\0\0\0\x04"
+_READY: Final = b"Z\0\0\0\x05"
+_READY_BYTES: Final = 6
+# CommandComplete with the shortest tag, and ReadyForQuery.
+_END_BYTES_MIN: Final = 12
+
+
+def take_request(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
+    """Take `chunk`, if it is all of an ordinary request and nothing else; else do nothing."""
+    pipeline = backend.pipeline
+    end: i64 = len(chunk)
+    if chunk[end - _FINISH_BYTES :] != _FINISH or end > relay.pool.lengths_max[_BIND]:
+        return False
+    if pipeline.owed.head is not None or pipeline.skipping or pipeline.copying_in:
+        return False
+    if relay.portals or relay.stale or relay.settings_suspect or relay.redoing:
+        return False
+    if relay.up_passing or relay.up_dropping or relay.hold is not None or relay.goodbye:
+        return False
+    fresh = pipeline.status == _IDLE and not pipeline.segment_open
+    if relay.redo and not fresh:
+        return False
+    if chunk[0] == _PARSE:
+        taken = _take_unnamed(relay, backend, chunk, end)
+    else:
+        taken = _take_named(relay, backend, chunk, end)
+    if taken and fresh:
+        relay.redo = chunk
+    return taken
+
+
+def _take_unnamed(relay: Relay, backend: BackendState, chunk: bytes, end: i64) -> bool:
+    """Parse and Bind of the unnamed statement, whose text is known to leave nothing behind."""
+    if chunk[1] != 0 or chunk[2] != 0 or chunk[5] != 0:
+        return False
+    high: i64 = chunk[3]
+    stop: i64 = chunk[4]
+    stop += (high << 8) + 1
+    length: i64 = end - _FINISH_BYTES - stop - 1
+    if length <= 0 or length >= _BIND_BYTES_MAX:
+        return False
+    if chunk[stop : stop + 6] != _BINDS[length] or chunk[stop + 6] != 0:
+        return False
+    tail = chunk[6:stop]
+    client = relay.client
+    if not relay.pool.known_harmless(tail) or client.bytes_held + len(tail) > client.bytes_max:
+        return False
+    statement = Statement(tail, relay.settings.parse_environment)
+    statement.plain = True
+    own_unnamed_first(relay, backend, statement)
+    relay.counters.parses += 1
+    relay.counters.binds += 1
+    backend.pipeline.owe_request()
+    relay.to_server.append(chunk)
+    return True
+
+
+def _take_named(relay: Relay, backend: BackendState, chunk: bytes, end: i64) -> bool:
+    """Bind of a statement that leaves nothing behind, and that the backend certainly has."""
+    length: i64 = end - _FINISH_BYTES - 1
+    if length <= 0 or length >= _BIND_BYTES_MAX or chunk[:6] != _BINDS[length]:
+        return False
+    name_stop = name_end(chunk, 6, length + 1)
+    name = chunk[6:name_stop]
+    client, statements = relay.client, backend.statements
+    statement = client.names.get(name)
+    if statement is None or not statement.plain:
+        return False
+    if statements.unsettled or name in client.tentative:
+        return False
+    server_name = statements.name_of(statement)
+    if server_name is None:
+        return False
+    length += len(server_name) - len(name)
+    if length >= _BIND_BYTES_MAX or relay.aliases.setdefault(server_name, name) != name:
+        return False
+    relay.to_server.append(_BINDS[length] + server_name + chunk[name_stop:])
+    relay.counters.binds += 1
+    backend.pipeline.owe_request()
+    return True
+
+
+def take_answer(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
+    """Take `chunk`, if it is all of the ordinary answer to a whole request; else do nothing."""
+    end: i64 = len(chunk)
+    if backend.partial or relay.down_passing or relay.hold is not None:
+        return False
+    parse: Owed | None = None
+    position: i64 = 5
+    if chunk[0] == _PARSE_COMPLETE:
+        parse = backend.first_parse
+        if chunk[:10] != _PARSED_AND_BOUND or parse is None:
+            return False
+        position = 10
+    elif chunk[:5] != _BOUND:
+        return False
+    if not backend.pipeline.owes_request(parse) or not _ends(chunk, position, end):
+        return False
+    backend.pipeline.request_answered(parse, chunk[end - 1])
+    relay.counters.queries += 1
+    relay.redo = b""
+    relay.to_client.append(chunk)
+    return True
+
+
+def _ends(chunk: bytes, position: i64, end: i64) -> bool:
+    """Whether a description, rows, one CommandComplete and ReadyForQuery are all there is."""
+    if chunk[position : position + 5] == _NO_DATA:
+        position += 5
+    elif chunk[position : position + 3] == _DESCRIBED and position + 5 < end:
+        high: i64 = chunk[position + 3]
+        length: i64 = chunk[position + 4]
+        length += high << 8
+        if length < 4:
+            return False
+        position += 1 + length
+    if position + _END_BYTES_MIN > end:
+        return False
+    if chunk[position] == _DATA_ROW:
+        position = after_alike(chunk, position)
+        if position + _END_BYTES_MIN > end:
+            return False
+    if chunk[position : position + 4] != _COMPLETE or chunk[position + 5] == _D:
+        return False
+    length = chunk[position + 4]
+    ready = position + 1 + length
+    return ready == end - _READY_BYTES and chunk[ready : ready + 5] == _READY

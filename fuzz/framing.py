@@ -2,7 +2,8 @@
 
 For every stream and every way of cutting it: the frames found, the bytes left over and the
 violation raised (if any, a ProtocolViolation) are those of the stream fed as a whole; and
-frames and left-over bytes together are the stream.
+frames and left-over bytes together are the stream. And a run of frames with one tag ends where
+looking at one after the other says, however many there are at once.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from hypothesis import strategies as st
 from fuzz.harness import Target, fuzz
 from protocol import backend, build, frontend
 from protocol.errors import ProtocolViolation
-from protocol.framing import FrameReader
+from protocol.framing import FrameReader, after_alike
+from protocol.strides import stride_over
 from tests.support.messages import BACKEND_MESSAGES, FRONTEND_MESSAGES
+from tests.support.runs import end_of_run
 
 BODY_BYTES_MAX = 64
+# So many of the stream's first frame are put in front of it.
+RUN = 150
 
 Case = tuple[bytes, list[int]]
 
@@ -53,6 +58,9 @@ def check(case: Case) -> None:
     assert _read([*pieces, rest]) == whole
     assert _read([stream[at : at + 1] for at in range(len(stream))]) == whole
     assert b"".join(whole[0]) + whole[1] == stream
+    first = whole[0][0] if whole[0] else b""
+    for chunk in filter(None, (stream, first * RUN + stream, stream * RUN)):
+        assert after_alike(chunk, 0) == stride_over(chunk, 0) == end_of_run(chunk, 0)
 
 
 def read(data: bytes) -> Case:

@@ -4,6 +4,7 @@ Stands alone: nothing here imports Trio or knows of pools. What the bytes of a p
 raises ProtocolViolation or AuthenticationRefused (errors) and nothing else.
 
     tags framing                 the first byte of every message; where messages begin and end
+    strides                      the same for many alike, in few steps of an interpreter
     frontend frontend_*          what a client says: encoders, frozen classes, decoders
     backend backend_*            what a server says, the same way
     cursor build                 reading a body with its bounds checked, and writing one

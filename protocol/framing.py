@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.errors import LengthViolation, ProtocolViolation
+from protocol.strides import stride_over
 from protocol.tags import FrontendTag
 
 if TYPE_CHECKING:
@@ -89,27 +90,37 @@ def check_backend_header(tag: int, length: int) -> None:
         raise ProtocolViolation(f"server sent an impossible header: type {tag}, length {length}")
 
 
+# Whether this is run from its source: what is cheap differs.
+_INTERPRETED: Final = hasattr(check_backend_header, "__code__")
+# Where no more is left a loop is the quickest in any form.
+_FEW_BYTES: Final = 512
+
+
 def after_alike(chunk: bytes, position: i64) -> i64:
     """Where the run of whole frames ends that have the tag of the one at `position`.
 
-    This is the loop that bulk results spend their time in: rows are skipped by their lengths.
+    This is the loop that bulk data spends its time in: rows are skipped by their lengths.
     A frame whose length is impossible, or that is not whole, ends the run.
     """
-    end: i64 = len(chunk) - 4
+    size: i64 = len(chunk)
+    if size - position > _FEW_BYTES and _INTERPRETED:
+        return stride_over(chunk, position)
+    end: i64 = size - 4
     tag: i64 = chunk[position]
     while position < end and chunk[position] == tag:
-        # Why not all four bytes at once: compiled, each shift is checked, and most rows are short.
-        high: i64 = chunk[position + 3]
         length: i64 = chunk[position + 4]
-        length += high << 8
-        if chunk[position + 1] != 0 or chunk[position + 2] != 0:
-            high = chunk[position + 1]
-            length += high << 24
+        # Why not all four bytes at once: compiled, each shift is checked, and most rows are short.
+        if chunk[position + 3] != 0 or chunk[position + 2] != 0 or chunk[position + 1] != 0:
+            high: i64 = chunk[position + 3]
+            length += high << 8
             high = chunk[position + 2]
             length += high << 16
-        if length < 4 or position + length >= end + 4:
+            high = chunk[position + 1]
+            length += high << 24
+        stop: i64 = position + length
+        if length < 4 or stop >= size:
             break
-        position += 1 + length
+        position = stop + 1
     return position
 
 

@@ -33,6 +33,7 @@ def header(tag: bytes, length: int) -> bytes:
 
 QUERY = header(b"Q", 3)
 COPY: Final = frontend.query(b"create temp table t (a int); copy t from stdin")
+MUCH_DATA: Final = frontend.copy_data(b"1\n") * 1000
 
 AFTER_LOGIN: Final = {
     "nothing at all": [header(b"Q", 0)],
@@ -55,6 +56,8 @@ AFTER_LOGIN: Final = {
     "behind a Parse without a Sync": [frontend.parse(b"", b"select 1", ()) + QUERY],
     "CopyData in a COPY": [COPY, header(b"d", 3)],
     "CopyData of two gigabytes in a COPY": [COPY, header(b"d", 0x7FFFFFFF) + b"1\n" * 1000],
+    "CopyData of nothing behind much of it": [COPY, MUCH_DATA + header(b"d", 3) + MUCH_DATA],
+    "no message at all behind much CopyData": [COPY, MUCH_DATA + header(b"z", 4) + MUCH_DATA],
     "CopyDone in a COPY": [COPY, header(b"c", SMALL_BYTES_MAX + 1)],
     "a Sync in a COPY": [COPY, header(b"S", SMALL_BYTES_MAX + 1)],
     "a query in a COPY": [COPY, QUERY],

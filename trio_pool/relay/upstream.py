@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolViolation
-from protocol.framing import HEADER_BYTES, LENGTH_MAX
+from protocol.framing import HEADER_BYTES, LENGTH_MAX, after_alike
 from protocol.ledger import FAKE
 from protocol.pipeline import PLAIN
 from protocol.tags import FrontendTag
@@ -63,6 +63,7 @@ _HANDLERS: Final[dict[int, Handler]] = {
 # FrontendTag's, which are asked for once per message. Why numbers of this module's own: what stands
 # in another one is looked up each time; compiled, these are part of the code.
 _BIND: Final = 0x42
+_COPY_DATA: Final = 0x64
 _DESCRIBE: Final = 0x44
 _PARSE: Final = 0x50
 _PASSWORD: Final = 0x70
@@ -257,6 +258,9 @@ def _take_messages(relay: Relay, data: bytes, position: i64) -> i64:
                 handled = on_query(relay, data, position, stop)
             elif tag == _PARSE:
                 handled = on_parse(relay, data, position, stop)
+            elif tag == _COPY_DATA and backend.pipeline.copying_in and end <= lengths_max[tag]:
+                # A server that copies wants all of it; what fits in here is not too long.
+                handled, stop = True, max(stop, after_alike(data, position))
             else:
                 handled = _HANDLERS[tag](relay, data, position, stop)
             if not handled:

@@ -53,12 +53,13 @@ DECISIONS = (
 # The only modules that hold a socket or reach below Trio's usual surface. The embedded
 # PostgreSQL asks the kernel for a free port; a pool in a thread is ended from another one; the
 # client of `conform` can reset its connection; Trio tells whether other tasks have anything to
-# do; sockets are handed from one process to another, and datagrams sent to the system's own
-# daemons; the addresses of this machine have families.
+# do, and what it waits for itself; sockets are handed from one process to another, and datagrams
+# sent to the system's own daemons; the addresses of this machine have families.
 NEAR_THE_METAL = (
     "trio_pool.wire",
     "trio_pool.switchboard",
     "trio_pool.bustle",
+    "trio_pool.poller",
     "trio_pool.listener",
     "trio_pool.conform.client",
     "trio_pool.embedded.cluster",

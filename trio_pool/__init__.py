@@ -15,8 +15,8 @@ Three rings; imports point inwards only (tests/test_layering.py):
                 pytest_plugin testing/
                 server/ listener login/ card trial newcomers farewell session/ absence pool/ ear/
                 backend errand opening conduct cancel passage passages janitor wire switchboard
-                bustle tls tls_settings lookup judges pam ldap interfaces resolver offenders peers
-                admin/ conform/ web/ terminal/
+                poller bustle tls tls_settings lookup judges pam ldap interfaces resolver offenders
+                peers admin/ conform/ web/ terminal/
     decisions   relay/ statements settings/ channels customs functions watch shapes pins config/
                 console/ credentials errors metrics counting access dependence overheard
                 web.exposition terminal.layout terminal.completion

@@ -11,39 +11,30 @@ what that wire belongs to, and nobody else notices.
 
 from __future__ import annotations
 
-import contextlib
-import select
-import selectors
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import trio
 
-from trio_pool.bustle import told_of_others
+from trio_pool.bustle import told_of_others, trios_descriptor
 from trio_pool.journal import Journal
+from trio_pool.poller import IN, OUT, new_poller
 from trio_pool.wire import Wire
 
 log = Journal(__name__)
 
-_IN: Final = 1
-_OUT: Final = 4
 # Other tasks get their turn after so long in sweeps that follow each other, or so many wires turned
 # in them, where any is known to have something to do, ...
 _BUSY_SECONDS_MAX: Final = 0.002
 _TURNS_MAX: Final = 128
-# ... and after so long in any case: Trio looks for what they wait for. Why not as soon: that costs
-# as much as two transactions.
+# ... and after so long where that is not known.
 _ALONE_SECONDS_MAX: Final = 0.008
+# A sweep waits for no longer.
+_REST_SECONDS_MAX: Final = 1.0
 # What one sweep asks for at most. Why so few: CPython makes room for as many events as it might be
 # told of, at every wait, and for a thousand that costs as much as the wait.
 _READY_MAX: Final = 64
-# For so long a sweep waits for the next thing to happen, where the loop is ours alone: between a
-# query and its answer there is less time than it takes Trio to go to sleep and wake up again.
-# Why not shorter: a timer that is due before the kernel's next tick (4 ms apart on most systems)
-# is programmed into the processor at every wait and taken out again, for 1 to 2 µs each time.
-_LINGER_SECONDS: Final = 0.005
 
 
 def _made_once(number: object) -> object:
@@ -51,84 +42,12 @@ def _made_once(number: object) -> object:
     return number
 
 
-_LINGER: Final = _made_once(_LINGER_SECONDS)
 _NO_TIME: Final = _made_once(0.0)
 _READY_NUMBER: Final = _made_once(_READY_MAX)
 
 _time: Final = time.perf_counter
 # Poller.poll for what is an object already.
 _Poll = Callable[[object, object], list[tuple[int, int]]]
-
-
-class Poller(Protocol):
-    """What epoll offers, and what is made of kqueue elsewhere."""
-
-    def fileno(self) -> int:
-        """The descriptor that is readable when anything is ready."""
-
-    def register(self, descriptor: int, mask: int, /) -> None:
-        """Begin to watch."""
-
-    def modify(self, descriptor: int, mask: int, /) -> None:
-        """Watch for something else."""
-
-    def unregister(self, descriptor: int, /) -> None:
-        """Stop to watch."""
-
-    def poll(self, timeout: float, count_max: int, /) -> list[tuple[int, int]]:
-        """(descriptor, mask) of what is ready, or of so many of it."""
-
-    def close(self) -> None:
-        """Release the descriptor."""
-
-
-def new_poller() -> Poller:
-    """The best poller of this system."""
-    if sys.platform == "linux":
-        return select.epoll()
-    return _SelectorPoller()
-
-
-class _SelectorPoller:
-    """The same over the standard library's selector, for systems without epoll."""
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-
-    def fileno(self) -> int:
-        fileno: int = self._selector.fileno()
-        return fileno
-
-    def register(self, descriptor: int, mask: int, /) -> None:
-        if mask:
-            self._selector.register(descriptor, _to_events(mask))
-
-    def modify(self, descriptor: int, mask: int, /) -> None:
-        known = descriptor in self._selector.get_map()
-        if known:
-            self._selector.unregister(descriptor)
-        self.register(descriptor, mask)
-
-    def unregister(self, descriptor: int, /) -> None:
-        if descriptor in self._selector.get_map():
-            self._selector.unregister(descriptor)
-
-    def poll(self, timeout: float, count_max: int, /) -> list[tuple[int, int]]:
-        ready = self._selector.select(timeout)
-        return [(key.fd, _to_mask(events)) for key, events in ready[:count_max]]
-
-    def close(self) -> None:
-        self._selector.close()
-
-
-def _to_events(mask: int) -> int:
-    readable = selectors.EVENT_READ if mask & _IN else 0
-    return readable | (selectors.EVENT_WRITE if mask & _OUT else 0)
-
-
-def _to_mask(events: int) -> int:
-    readable = _IN if events & selectors.EVENT_READ else 0
-    return readable | (_OUT if events & selectors.EVENT_WRITE else 0)
 
 
 class Bell:
@@ -185,16 +104,16 @@ class Clock:
 class Switchboard:
     """Registers wires and turns them. `run` serves until it is cancelled."""
 
-    __slots__ = ("clock", "stirred", "_due", "_poller", "_poll", "_wires", "_others", "_lingers")
+    __slots__ = ("clock", "_dedicated", "_due", "_called", "_poller", "_poll", "_wires", "_others")
 
     def __init__(self, dedicated: bool = False) -> None:
         """`dedicated`: no program's tasks share this Trio run, which may then be kept waiting."""
-        self._lingers = dedicated
+        self._dedicated = dedicated
         self.clock = Clock()
-        # Some task has been scheduled since Trio last had its turn.
-        self.stirred = False
         # When some task of Trio's has slept for long enough, by the sweeps' clock.
         self._due = float("inf")
+        # Something has happened that Trio waits for.
+        self._called = False
         self._poller = new_poller()
         self._poll = cast("_Poll", self._poller.poll)
         # By descriptor.
@@ -208,7 +127,7 @@ class Switchboard:
         if missing > 0:
             self._wires += [None] * missing
         self._wires[descriptor] = wire
-        self._poller.register(descriptor, _IN)
+        self._poller.register(descriptor, IN)
 
     def unregister(self, wire: Wire) -> None:
         """`wire` no longer takes part."""
@@ -218,13 +137,13 @@ class Switchboard:
 
     def watch(self, wire: Wire) -> None:
         """What `wire` waits for has changed."""
-        mask = (_IN if wire.reading else 0) | (_OUT if wire.sending else 0)
+        mask = (IN if wire.reading else 0) | (OUT if wire.sending else 0)
         self._poller.modify(wire.descriptor, mask)
 
     def attend(self, descriptor: int, call: Callable[[], None]) -> None:
         """Call `call` in every sweep that finds `descriptor` readable: a listening socket."""
         self._others[descriptor] = call
-        self._poller.register(descriptor, _IN)
+        self._poller.register(descriptor, IN)
 
     def neglect(self, descriptor: int) -> None:
         """The opposite of `attend`. Idempotent."""
@@ -233,40 +152,64 @@ class Switchboard:
 
     async def run(self) -> None:
         """Turn ready wires for ever."""
-        with told_of_others(self) if self._lingers else contextlib.nullcontext():
-            while True:
-                await trio.lowlevel.wait_readable(self._poller.fileno())
-                self.stirred = False
-                self.clock.read()
-                if self._lingers:
-                    statistics = trio.lowlevel.current_statistics()
-                    self._due = self.clock.now + statistics.seconds_to_next_deadline
-                self._turn_while_busy()
+        trios = trios_descriptor() if self._dedicated else None
+        if trios is None:
+            await self._run_within_trio()
+        else:
+            await self._run_around_trio(trios)
 
-    def _turn_while_busy(self) -> None:
-        """Sweep until nothing happens any more, or until it is the turn of other tasks."""
+    async def _run_within_trio(self) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(self._poller.fileno())
+            self.clock.read()
+            begun = self.clock.now
+            while self.sweep(_NO_TIME) and self.clock.now - begun <= _ALONE_SECONDS_MAX:
+                pass
+
+    async def _run_around_trio(self, trios: int) -> None:
+        """Our poller watches what Trio waits for, too; Trio has its turn when there is a reason.
+
+        Why: between a query and its answer there is less time than it takes Trio to go to sleep and
+        to wake up again, and to let it look for what there is costs as much as four transactions.
+        """
+        self.attend(trios, self._call_trio)
+        try:
+            with told_of_others() as others:
+                while True:
+                    await trio.lowlevel.checkpoint()
+                    self.clock.read()
+                    rest = trio.lowlevel.current_statistics().seconds_to_next_deadline
+                    self._due = self.clock.now + min(rest, _REST_SECONDS_MAX)
+                    self._sweep_until_called(others)
+        finally:
+            self.neglect(trios)
+
+    def _call_trio(self) -> None:
+        self._called = True
+
+    def _sweep_until_called(self, others: set[trio.lowlevel.Task]) -> None:
+        """Sweep until there is something to do for Trio, whose tasks `others` are to run."""
+        self._called = False
         turned = 0
         begun = self.clock.now
         while True:
-            count = self.sweep()
+            busy = len(others) > 0
+            rest = self._due - self.clock.now
+            count = self.sweep(_NO_TIME if busy or rest <= 0.0 else rest)
             turned += count
-            passed = self.clock.now - begun
-            if not count or passed > _ALONE_SECONDS_MAX or self.clock.now >= self._due:
+            if self._called or self.clock.now >= self._due:
                 return
-            if self.stirred and (turned > _TURNS_MAX or passed > _BUSY_SECONDS_MAX):
+            passed = self.clock.now - begun
+            if busy and (not count or turned > _TURNS_MAX or passed > _BUSY_SECONDS_MAX):
                 return
 
     def close(self) -> None:
         """Release the poller; every wire must have left."""
         self._poller.close()
 
-    def sweep(self) -> int:
-        """Turn every wire that is ready; how many were."""
-        linger = _NO_TIME
-        if self._lingers and not self.stirred:
-            left = self._due - self.clock.now
-            linger = _LINGER if left > _LINGER_SECONDS else max(0.0, left)
-        ready = self._poll(linger, _READY_NUMBER)
+    def sweep(self, rest: object) -> int:
+        """Turn every wire that is ready, or is so within `rest` seconds; how many were."""
+        ready = self._poll(rest, _READY_NUMBER)
         self.clock.now = _time()
         wires = self._wires
         for descriptor, mask in ready:
@@ -278,13 +221,13 @@ class Switchboard:
                     call()
                 continue
             try:
-                if mask == _IN and wire.reading:
+                if mask == IN and wire.reading:
                     wire.read()
                     continue
-                if mask & _OUT:
+                if mask & OUT:
                     wire.drain()
                 # A hang-up is reported even while reading is paused.
-                if not wire.closed and (mask & _IN and wire.reading or mask & ~(_IN | _OUT)):
+                if not wire.closed and (mask & IN and wire.reading or mask & ~(IN | OUT)):
                     wire.read()
             except Exception as failure:
                 log.exception("a turn failed descriptor=%d", descriptor)

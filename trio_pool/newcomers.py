@@ -48,6 +48,7 @@ class Newcomers:
         """Close on those who came in the last sweep of all: no task can be started any more."""
         for session in self._young:
             session.wire.close()
+            session.wire.turn = NOBODY
 
     def ended(self, session: Session) -> None:
         """End the visit here and now, or have a task say what there is to be said."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from trio_pool.wire import NOBODY
+
 if TYPE_CHECKING:
     from trio_pool.login.login import Login
 
@@ -45,3 +47,4 @@ class Lobby:
         for login in self:
             self.leave(login)
             login.wire.close()
+            login.wire.turn = NOBODY

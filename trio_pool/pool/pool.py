@@ -149,7 +149,10 @@ class Pool:
             if suitable is None:
                 return None
             backend = suitable
-        self._hold(backend, holder)
+        # As `_hold`, which would be one more call for every transaction.
+        backend.holder = holder
+        backend.held_since = self.now
+        backend.busy_since = self.clock.now
         return backend
 
     def lend_alike(self, holder: Holder, customs: Names) -> Backend | None:
@@ -224,7 +227,8 @@ class Pool:
         elif self.waiting:
             self._serve_next(backend)
         else:
-            self._rest(backend)
+            backend.idle_since = self.now
+            self.idle.append(backend)
 
     def count_lease(self, backend: Backend) -> None:
         """A lease ends that the janitor's clock has seen."""

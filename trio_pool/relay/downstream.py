@@ -17,7 +17,7 @@ from protocol.ledger import DROP, FAKE
 from protocol.roles import ACCOMPANIES, ENDS, ROLES, ROW
 from protocol.tags import BackendTag
 from trio_pool.relay.replies import begin_copy_in, out_of_turn, take_message, watch_tag
-from trio_pool.relay.state import BackendState, Relay, emit_fakes, link_of
+from trio_pool.relay.state import BackendState, Relay, emit_fakes
 from trio_pool.relay.whole import take_answer
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     ProtocolViolation for what no server that follows the protocol says, and an Ending when the
     session cannot go on with this backend.
     """
-    backend = link_of(relay)
+    backend = relay.backend
+    assert backend is not None
     if len(chunk) > _WHOLE_BYTES_MIN and chunk[0] <= _BIND_COMPLETE:
         if take_answer(relay, backend, chunk):
             return
@@ -62,11 +63,13 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     except IndexError as error:
         # Why no look at the length: it would be one for each message of each transaction.
         raise ProtocolViolation("server sent a message that is too short") from error
-    if position == len(chunk) and not relay.down_run:
-        relay.to_client.append(chunk)
-    else:
+    if relay.down_run or position < len(chunk):
         relay.cut_down(chunk, max(position, relay.down_run))
         backend.partial = chunk[position:]
+    elif relay.to_client.first is None:
+        relay.to_client.first = chunk
+    else:
+        relay.to_client.append(chunk)
     if relay.redo and relay.to_client.first is not None:
         relay.redo = b""
     if relay.hold is not None and not relay.hold.open:

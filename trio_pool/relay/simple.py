@@ -105,7 +105,8 @@ class PlannedQuery(Effect):
 
 def on_query(relay: Relay, data: bytes, start: int, stop: int) -> bool:
     """Query: as it came, unless it speaks of prepared statements."""
-    backend = link_of(relay)
+    backend = relay.backend
+    assert backend is not None
     # A server refuses what does not end in its first NUL, whatever it says.
     # Why the question: compiled, a slice that ends before it begins (no NUL at all) is an error.
     text = data[start + 5 : stop - 1] if stop - start > HEADER_BYTES else b""

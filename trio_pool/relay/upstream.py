@@ -123,7 +123,13 @@ def take_from_client(relay: Relay, chunk: bytes) -> None:
     try:
         position = _take_messages(relay, chunk, position)
     finally:
-        relay.cut(chunk, max(position, relay.run))
+        if relay.run or not 0 < position == len(chunk):
+            relay.cut(chunk, max(position, relay.run))
+        elif relay.to_server.first is None:
+            # As it came, which nearly all is.
+            relay.to_server.first = chunk
+        else:
+            relay.to_server.append(chunk)
     if fresh or relay.redo:
         _note_for_redo(relay, chunk, position, fresh)
     if position < len(chunk):

@@ -178,13 +178,26 @@ class Session(Holder):
 
     def send(self) -> None:
         """Put both directions, and stop reading from whoever is faster than the other."""
+        # Why `take` only where there is more than one piece: nearly always there is not.
         relay, backend = self.relay, self.backend
-        if relay.to_client.first is not None:
-            self.wire.put(relay.to_client.take())
+        outbox = relay.to_client
+        first = outbox.first
+        if first is not None:
+            if outbox.others is None:
+                outbox.first = None
+            else:
+                first = outbox.take()
+            self.wire.put(first)
             if self.wire.unsent_bytes > UNSENT_BYTES_MAX and backend is not None:
                 backend.wire.pause()
-        if relay.to_server.first is not None and backend is not None:
-            backend.wire.put(relay.to_server.take())
+        outbox = relay.to_server
+        first = outbox.first
+        if first is not None and backend is not None:
+            if outbox.others is None:
+                outbox.first = None
+            else:
+                first = outbox.take()
+            backend.wire.put(first)
             if backend.wire.unsent_bytes > UNSENT_BYTES_MAX:
                 self.wire.pause()
 
@@ -243,11 +256,9 @@ class Session(Holder):
             self.send()
         if self.leaving:
             end_if_done(self)
-        elif backend.state.pipeline.owed:
-            return
         elif relay.releasable:
             release(self, backend)
-        else:
+        elif not backend.state.pipeline.owed:
             self.pool.rest(backend)
             if self.pool.statement_mode and self._in_transaction(backend):
                 self.end(StatementModeTransaction())

@@ -33,6 +33,7 @@ HIDDEN: Final[dict[int, Owed]] = {kind: Owed(kind, DROP) for kind in SETTLED_BY}
 _BIND: Final = PLAIN[FrontendTag.BIND]
 _DESCRIBE: Final = PLAIN[FrontendTag.DESCRIBE]
 _EXECUTE: Final = PLAIN[FrontendTag.EXECUTE]
+_QUERY: Final = PLAIN[FrontendTag.QUERY]
 _SYNC: Final = PLAIN[FrontendTag.SYNC]
 _FINISH: Final = [_DESCRIBE, _EXECUTE, _SYNC]
 _REQUEST: Final = [_BIND, *_FINISH]
@@ -122,6 +123,17 @@ class Pipeline:
         self.segment += 1
         self.segment_open = CLOSED
 
+    def owe_query(self) -> None:
+        """Remember a Query that believes nothing."""
+        self.owed.append(_QUERY)
+        self.segment += 1
+        self.segment_open = CLOSED
+
+    @property
+    def owes_query(self) -> bool:
+        """Whether a Query that believes nothing is all that was asked."""
+        return self.owed.head is _QUERY and len(self.owed) == 1
+
     def owes_request(self, parse: Owed | None) -> bool:
         """Whether `owe_request` was all that was asked, behind `parse` if there is one."""
         outstanding = self.owed.outstanding()
@@ -130,7 +142,7 @@ class Pipeline:
         return outstanding[1:] == _REQUEST and outstanding[0] is parse
 
     def request_answered(self, parse: Owed | None, status: int) -> None:
-        """What `owes_request` tells of was answered without an error, as far as `status`."""
+        """What `owes_request` or `owes_query` tells of was answered without an error."""
         self.owed.clear()
         self.status = status
         self.copying_in = False

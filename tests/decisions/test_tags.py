@@ -8,7 +8,7 @@ from protocol.tags import BackendTag, FrontendTag, TransactionStatus
 from trio_pool.relay import downstream, flow, upstream, whole
 
 UPSTREAM = ["BIND", "DESCRIBE", "PARSE", "PASSWORD", "QUERY", "SYNC", "TERMINATE"]
-DOWNSTREAM = ["BIND_COMPLETE", "COMMAND_COMPLETE", "COPY_IN", "READY"]
+DOWNSTREAM = ["COMMAND_COMPLETE", "COPY_IN", "READY"]
 
 
 @pytest.mark.parametrize("name", UPSTREAM)
@@ -24,6 +24,7 @@ def test_what_comes_from_the_server_is_called_by_its_number(name: str) -> None:
 
 def test_a_whole_request_is_known_by_the_same_numbers() -> None:
     assert (whole._BIND, whole._PARSE) == (FrontendTag.BIND, FrontendTag.PARSE)
+    assert whole._QUERY == FrontendTag.QUERY
     assert (whole._DATA_ROW, whole._PARSE_COMPLETE) == (
         BackendTag.DATA_ROW,
         BackendTag.PARSE_COMPLETE,

@@ -121,6 +121,9 @@ ORDINARY = [
     pytest.param([], unnamed(b"select generate_series(1, 3)"), id="parsed, of several rows"),
     pytest.param([frontend.query(b"begin")], unnamed(ONE), id="parsed in a transaction"),
     pytest.param([frontend.parse(b"a", ONE) + frontend.sync()], named(b"a"), id="named"),
+    pytest.param([], frontend.query(ONE), id="a query"),
+    pytest.param([unnamed(ONE)], frontend.query(b"select generate_series(1, 3)"), id="of several"),
+    pytest.param([frontend.query(b"begin")], frontend.query(ONE), id="a query in a transaction"),
 ]
 
 
@@ -157,6 +160,21 @@ SPECIAL = [
     pytest.param([], unnamed(ONE) + unnamed(ONE), id="two of them"),
     pytest.param([], frontend.sync() + unnamed(ONE), id="a Sync in front"),
     pytest.param([], unnamed(ONE)[:-5] + frontend.flush(), id="no Sync at the end"),
+    pytest.param([], frontend.query(b""), id="an empty query"),
+    pytest.param([], frontend.query(b"selec"), id="a query that fails"),
+    pytest.param([], frontend.query(ONE + b"; " + ONE), id="a query of two commands"),
+    pytest.param([], frontend.query(b"begin"), id="a query that begins a transaction"),
+    pytest.param([], frontend.query(b"prepare q as select 1"), id="a query that prepares"),
+    pytest.param([], frontend.query(b"set application_name = 'me'"), id="a query that sets"),
+    pytest.param([], frontend.query(b"copy sink from stdin"), id="a query that copies"),
+    pytest.param([frontend.query(b"begin; selec")], frontend.query(ONE), id="a query in vain"),
+    pytest.param([], frontend.query(ONE) + frontend.query(ONE), id="two queries"),
+    pytest.param(
+        [frontend.parse(b"", b"selec") + frontend.flush()],
+        frontend.query(ONE),
+        id="a query after a failure",
+    ),
+    pytest.param([frontend.parse(b"", ONE)], frontend.query(ONE), id="a query behind a Parse"),
 ]
 
 
@@ -176,7 +194,9 @@ def test_it_is_as_if_it_had_come_in_pieces(before: list[bytes], request_: bytes,
 
 _requests = st.builds(
     unnamed, st.sampled_from([text.encode() for text in NAMED_TEXTS]), st.just(b"x")
-) | st.builds(named, st.sampled_from([name.encode() for name in NAMES]), st.just(b"x"))
+)
+_requests |= st.builds(named, st.sampled_from([name.encode() for name in NAMES]), st.just(b"x"))
+_requests |= st.builds(frontend.query, st.sampled_from([text.encode() for text in NAMED_TEXTS]))
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))

@@ -28,13 +28,13 @@ _BULK: Final = bytes([BackendTag.DATA_ROW, BackendTag.COPY_DATA, BackendTag.FUNC
 
 # BackendTag's, which are asked for once per message. Why numbers of this module's own: what stands
 # in another one is looked up each time; compiled, these are part of the code.
-_BIND_COMPLETE: Final = 0x32
 _COMMAND_COMPLETE: Final = 0x43
 _COPY_IN: Final = 0x47
 _READY: Final = 0x5A
 # How the tags begin that are watched (DISCARD, DEALLOCATE, ...).
 _D: Final = 0x44
-# The whole answer to a whole request is longer (trio_pool.relay.whole).
+# What the whole answer to a whole request begins with, and it is longer (trio_pool.relay.whole).
+_BEGINS: Final = bytes([chr(tag) in "12TC" for tag in range(256)])
 _WHOLE_BYTES_MIN: Final = 16
 
 
@@ -47,7 +47,7 @@ def take_from_server(relay: Relay, chunk: bytes) -> None:
     """
     backend = relay.backend
     assert backend is not None
-    if len(chunk) > _WHOLE_BYTES_MIN and chunk[0] <= _BIND_COMPLETE:
+    if len(chunk) > _WHOLE_BYTES_MIN and _BEGINS[chunk[0]]:
         if take_answer(relay, backend, chunk):
             return
     if backend.partial:

@@ -92,9 +92,6 @@ _ASKS: Final = bytes([tag not in _MAY_NOT_ASK for tag in range(256)])
 # A Bind beyond this size is passed on in pieces once its names are known.
 _STREAM_BYTES: Final = 65_536
 
-# A whole request is longer (trio_pool.relay.whole).
-_WHOLE_BYTES_MIN: Final = 27
-
 # Of what nobody will read: more than any client sends.
 _EVERYTHING: Final = 1 << 60
 
@@ -112,9 +109,8 @@ def take_from_client(relay: Relay, chunk: bytes) -> None:
         relay.parts.clear()
     relay.wants_backend = False
     backend = relay.backend
-    if backend is not None and len(chunk) > _WHOLE_BYTES_MIN and chunk[0] != _QUERY:
-        if take_request(relay, backend, chunk):
-            return
+    if backend is not None and len(chunk) > HEADER_BYTES and take_request(relay, backend, chunk):
+        return
     fresh = backend is not None and backend.pipeline.fresh
     relay.run = 0
     position = 0

@@ -1,10 +1,10 @@
 """A whole request in one chunk, and its whole answer in another, each taken at once.
 
-Most drivers say Bind, Describe, Execute and Sync together, with a Parse of the unnamed statement
-in front of them or without, and most servers answer all of it together. Where nothing about it is
-special, each message need not be looked at by itself.
+It is a Query; or, as most drivers say them together, Bind, Describe, Execute and Sync, with a Parse
+of the unnamed statement in front of them or without. Most servers answer all of it together. Where
+nothing about it is special, each message need not be looked at by itself.
 
-Rule: nothing is decided here that the handlers of the messages (parsing, binding, flow,
+Rule: nothing is decided here that the handlers of the messages (simple, parsing, binding, flow,
 downstream) would decide otherwise. What is not recognised is left to them as it came.
 """
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.framing import after_alike, name_end
 from protocol.ledger import Owed
+from trio_pool.relay.hints import harmless
 from trio_pool.relay.naming import own_unnamed_first
 from trio_pool.relay.state import BackendState, Relay
 from trio_pool.statements import Statement
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # Why numbers and bytes of this module's own: see upstream.
 _BIND: Final = 0x42
 _PARSE: Final = 0x50
+_QUERY: Final = 0x51
 _DATA_ROW: Final = 0x44
 _PARSE_COMPLETE: Final = 0x31
 _IDLE: Final = 0x49
@@ -55,7 +57,10 @@ def take_request(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
     """Take `chunk`, if it is all of an ordinary request and nothing else; else do nothing."""
     pipeline = backend.pipeline
     end: i64 = len(chunk)
-    if chunk[end - _FINISH_BYTES :] != _FINISH or end > relay.pool.lengths_max[_BIND]:
+    tag: i64 = chunk[0]
+    if tag != _QUERY and chunk[end - _FINISH_BYTES :] != _FINISH:
+        return False
+    if end > relay.pool.lengths_max[tag]:
         return False
     if pipeline.owed.head is not None or pipeline.skipping or pipeline.copying_in:
         return False
@@ -66,13 +71,31 @@ def take_request(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
     fresh = pipeline.status == _IDLE and not pipeline.segment_open
     if relay.redo and not fresh:
         return False
-    if chunk[0] == _PARSE:
+    if tag == _QUERY:
+        taken = _take_query(relay, backend, chunk, end)
+    elif tag == _PARSE:
         taken = _take_unnamed(relay, backend, chunk, end)
     else:
         taken = _take_named(relay, backend, chunk, end)
     if taken and fresh:
         relay.redo = chunk
     return taken
+
+
+def _take_query(relay: Relay, backend: BackendState, chunk: bytes, end: i64) -> bool:
+    """One Query, whose text leaves nothing behind but that there is no unnamed statement."""
+    if chunk[1] != 0 or chunk[2] != 0:
+        return False
+    high: i64 = chunk[3]
+    length: i64 = chunk[4]
+    length += high << 8
+    if length + 1 != end or length <= 4 or not harmless(chunk[5 : end - 1], relay.pool.functions):
+        return False
+    relay.client.unnamed = None
+    backend.statements.unnamed = None
+    backend.pipeline.owe_query()
+    relay.to_server.append(chunk)
+    return True
 
 
 def _take_unnamed(relay: Relay, backend: BackendState, chunk: bytes, end: i64) -> bool:
@@ -133,6 +156,8 @@ def take_answer(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
         return False
     parse: Owed | None = None
     position: i64 = 5
+    if backend.pipeline.owes_query:
+        return _ends(chunk, 0, end) and _answered(relay, backend, None, chunk)
     if chunk[0] == _PARSE_COMPLETE:
         parse = backend.first_parse
         if chunk[:10] != _PARSED_AND_BOUND or parse is None:
@@ -142,7 +167,11 @@ def take_answer(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
         return False
     if not backend.pipeline.owes_request(parse) or not _ends(chunk, position, end):
         return False
-    backend.pipeline.request_answered(parse, chunk[end - 1])
+    return _answered(relay, backend, parse, chunk)
+
+
+def _answered(relay: Relay, backend: BackendState, parse: Owed | None, chunk: bytes) -> bool:
+    backend.pipeline.request_answered(parse, chunk[len(chunk) - 1])
     relay.counters.queries += 1
     relay.redo = b""
     relay.to_client.append(chunk)

@@ -42,6 +42,7 @@ from trio_pool.process import (
     descriptors_needed,
     ensure_descriptors,
     favour_the_loop,
+    keep_buffers,
     pid_file,
     tune_collector,
 )
@@ -99,6 +100,7 @@ def _serve(
     """Until the pool is stopped. Raises groups of whatever ended it."""
     tune_collector()
     favour_the_loop()
+    keep_buffers()
     serve = functools.partial(
         server.serve,
         config,

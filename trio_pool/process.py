@@ -23,6 +23,9 @@ DESCRIPTORS_BESIDES: Final = 64
 
 _SWITCH_SECONDS: Final = 0.0005
 
+# More than all buffers that large data passes through at once; twice as much is kept.
+_BUFFERS_BYTES: Final = 4 << 20
+
 # Thresholds of the collector's three generations: 5,000 new objects are looked at in 1 to 2 ms,
 # four times that in 5 to 8.
 _NEW_OBJECTS: Final = 5_000
@@ -84,6 +87,17 @@ def favour_the_loop() -> None:
     interpreter to whoever waits for it, who need not hand it back for 5 ms unless told otherwise.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def keep_buffers() -> None:
+    """Have the C library keep a few megabytes that are free, instead of giving them back at once.
+
+    Large data passes through buffers of 256 KiB each. Where those lie at the end of the heap glibc
+    returns them when they are freed, and the system clears the same pages for the next ones, which
+    is a fifth of what a COPY costs. How much glibc keeps follows the largest block that was ever
+    freed (malloc(3), M_MMAP_THRESHOLD), so one is; it is never written to, and takes no memory.
+    """
+    bytes(_BUFFERS_BYTES)
 
 
 def become(account: str) -> None:

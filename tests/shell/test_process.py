@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import subprocess
 import sys
@@ -126,3 +127,23 @@ def test_a_pid_file_that_nobody_holds_is_taken_over(tmp_path: Path, left: str) -
 
     with pid_file(str(path)):
         assert path.read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do it otherwise")
+def test_buffers_that_come_and_go_are_the_same_memory() -> None:
+    script = """
+import resource
+from trio_pool.process import keep_buffers
+
+def pages_cleared():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+keep_buffers()
+before = pages_cleared()
+for _ in range(100):
+    buffers = [b"x" * 262_144 for _ in range(12)]
+    del buffers
+print(pages_cleared() - before)
+"""
+    pages_at_once = 12 * 262_144 // resource.getpagesize()
+    assert int(in_a_new_process(script).stdout) < 4 * pages_at_once

@@ -18,21 +18,23 @@ NO_NAMES: Final[Names] = frozenset()
 _PART: Final = rb"[a-z_\x80-\xff][a-z0-9_$\x80-\xff]*"
 _NAME: Final = rb"%b(?:\.%b)+" % (_PART, _PART)
 _WHOLE: Final = re.compile(_NAME)
-# Where SET has one, and where it is all that a constant of any kind or a quoted name is.
-_NAMED: Final = re.compile(
-    rb"\b(?:set|session|local|reset)\s+(?P<set>\"?%b\"?(?:\.\"?%b\"?)+)"
-    rb"|['\"$](?P<quoted>%b)['\"$]" % (_PART, _PART, _NAME)
+# Where SET has one, and where it is all that a constant of any kind or a quoted name is. Why two:
+# so that neither search takes a step for what it finds.
+_SET: Final = re.compile(
+    rb"\b(?:set|session|local|reset)\s+(\"?%b\"?(?:\.\"?%b\"?)+)" % (_PART, _PART)
 )
+_QUOTED: Final = re.compile(rb"['\"$](%b)(?=['\"$])" % _NAME)
 
 
 def names_in(text: bytes) -> Names:
     """What may be the names of custom settings in a text that sets something."""
     if b"." not in text:
         return NO_NAMES
-    return frozenset(
-        (found.group("quoted") or found.group("set").replace(b'"', b""))
-        for found in _NAMED.finditer(text.lower())
-    )
+    lowered = text.lower()
+    names = set(_QUOTED.findall(lowered))
+    if b"set" in lowered or b"session" in lowered or b"local" in lowered:
+        names.update([name.replace(b'"', b"") for name in set(_SET.findall(lowered))])
+    return frozenset(names)
 
 
 def names_among(values: Iterable[bytes | None]) -> Names:
@@ -49,6 +51,9 @@ _LOCAL_CALL: Final = re.compile(
     rb"\bset_config\s*\(\s*(%b)\s*,\s*%b\s*,\s*true\s*\)" % (_ARGUMENT, _ARGUMENT)
 )
 
+CALLS_MAX: Final = 1_000
+"""Limit: a text that calls set_config more often may change any setting, for whatever time."""
+
 
 def changes_settings(text: bytes) -> bool:
     """Whether an ordinary statement may change settings: by set_config, or through the view.
@@ -59,6 +64,8 @@ def changes_settings(text: bytes) -> bool:
     if b"pg_settings" in lowered:
         return True
     calls = lowered.count(b"set_config")
+    if calls > CALLS_MAX:
+        return True
     return calls > 0 and len(_LOCAL_CALL.findall(lowered)) != calls
 
 
@@ -70,7 +77,7 @@ NOTHING_LOCAL: Final[Local] = (NO_NAMES, ())
 def set_locally(text: bytes) -> Local:
     """The custom settings that set_config sets for the transaction only, by name or parameter."""
     lowered = text.lower()
-    if b"set_config" not in lowered:
+    if not 0 < lowered.count(b"set_config") <= CALLS_MAX:
         return NOTHING_LOCAL
     names: set[bytes] = set()
     parameters: list[int] = []

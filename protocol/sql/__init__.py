@@ -2,6 +2,7 @@
 
     prefilter   is it certainly an ordinary statement? (hot: one look at the first bytes)
     lexer       the server's tokens              split     the server's statements
+    stretches   what split passes at once        plainly   statements in their plainest spelling
     identifiers names as the server knows them   symbols   one statement, ready for the grammar
     grammar     the statements that matter (with grammar_words, grammar_settings)
     command     what was found

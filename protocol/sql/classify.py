@@ -13,38 +13,30 @@ import attrs
 
 from protocol.sql import grammar
 from protocol.sql.command import Classification, Command, CommandKind
-from protocol.sql.identifiers import fold_identifier, identifier
+from protocol.sql.identifiers import identifier
 from protocol.sql.lexer import tokens
+from protocol.sql.plainly import plainly
 from protocol.sql.reserved import may_name
-from protocol.sql.split import split
+from protocol.sql.split import names_statements, split
 from protocol.sql.symbols import Symbols
 
 _KEYWORD: Final = re.compile(rb"[A-Za-z_\x80-\xff][A-Za-z_\x80-\xff0-9$]*")
 _RULES: Final = {word.encode(): word for word in grammar.RULES}
 _MAY_SELECT: Final = frozenset([b"SELECT", b"WITH", b"EXPLAIN", b"VALUES", b"TABLE", b""])
 
-PARSED_MAX: Final = 1_000
+PARSED_MAX: Final = 50
 """Limit: a text with more statements that need the grammar is not looked at any further."""
 
-# Why a shortcut: EXECUTE is what clients without protocol-level statements send all the time,
-# with ever other arguments, and the grammar takes forty microseconds for it.
-_EXECUTE: Final = re.compile(
-    rb"execute[ \t\n\r\f\v]+([a-z_][a-z0-9_]{0,62})(?![A-Za-z0-9_$\x80-\xff&'\"])", re.IGNORECASE
-)
+PARSED_WITH_NAMES_MAX: Final = 1_000
+"""The same for a text that speaks of prepared statements, whose names are the client's own."""
 
-# Why another: scripts begin with SETs, dumps with a dozen, and the grammar takes ten times as long
-# for each. Nothing but the plainest form; what might be DEFAULT or a comment goes to the grammar.
-_SET: Final = re.compile(
-    rb"set[ \t\n\r\f\v]+([a-z_][a-z0-9_]{0,62}(?:\.[a-z_][a-z0-9_]{0,62})?)"
-    rb"(?:[ \t\n\r\f\v]*=|[ \t\n\r\f\v]+to(?=[ \t\n\r\f\v]))[ \t\n\r\f\v]*"
-    rb"(?!default)([a-z0-9'])",
-    re.IGNORECASE,
-)
+UNSURE_BYTES_MAX: Final = 65_536
+"""Limit: a longer statement is not looked at any further where the text is unsure anyway."""
 
 # What may follow INTO where something temporary is made. Why before anything else: to find the INTO
 # that is no part of a string every token must be looked at.
 _INTO_TEMPORARY: Final = re.compile(rb"into[ \t\n\r\f\v]*+(?:/\*|--|local|global|temp|\"?pg_temp)")
-TOKENS_MAX: Final = 4_000
+TOKENS_MAX: Final = 2_000
 """Limit: a SELECT that names INTO TEMP beyond so many tokens makes something temporary."""
 
 Fact = int | str | bool | list[int]
@@ -57,25 +49,45 @@ def classify(text: bytes, standard_conforming_strings: bool = True) -> Classific
         # The server reads a text up to its first NUL.
         text = text[:nul]
     parts = split(text, standard_conforming_strings)
+    lowered = text.lower()
+    selects_into = b"temp" in lowered and _INTO_TEMPORARY.search(lowered) is not None
+    most = PARSED_MAX
+    parsed = 0
     commands: list[Command] = []
     unsure = parts.unsure
-    parsed = 0
-    for start, stop in parts.spans:
-        if common := _EXECUTE.match(text, start, stop):
-            commands.append(_common_execute(common, start, stop))
-            continue
-        if common := _SET.match(text, start, stop):
-            commands.append(_common_set(common, start, stop))
-            continue
-        word = _KEYWORD.match(text, start, stop)
-        other = Command(CommandKind.OTHER, start, stop, word.group().upper() if word else b"")
-        parsed += other.keyword in _RULES
-        if parsed > PARSED_MAX:
-            return Classification(tuple(commands), unsure=True)
-        command = _command(text, other, standard_conforming_strings)
-        commands.append(command or other)
-        unsure = unsure or command is None
+    for start, stop, count in parts.spans:
+        command = _at_a_glance(text, start, stop, count, selects_into)
+        if command is None:
+            parsed += 1
+            if parsed > most == PARSED_MAX and names_statements(text):
+                most = PARSED_WITH_NAMES_MAX
+            if parsed > most or (unsure and stop - start > UNSURE_BYTES_MAX):
+                return Classification(tuple(commands), unsure=True)
+            other = Command(CommandKind.OTHER, start, stop, _keyword(text, start, stop))
+            found = _command(text, other, standard_conforming_strings)
+            command = found or other
+            unsure = unsure or found is None
+        commands.append(command)
     return Classification(tuple(commands), unsure)
+
+
+def _at_a_glance(
+    text: bytes, start: int, stop: int, count: int, selects_into: bool
+) -> Command | None:
+    """The command of a statement that needs no grammar; None where that has to decide."""
+    if count > 1:
+        return Command(CommandKind.OTHER, start, stop, b"", count=count)
+    keyword = _keyword(text, start, stop)
+    if keyword in _RULES:
+        return plainly(text, start, stop, keyword)
+    if selects_into and keyword in _MAY_SELECT:
+        return None
+    return Command(CommandKind.OTHER, start, stop, keyword)
+
+
+def _keyword(text: bytes, start: int, stop: int) -> bytes:
+    word = _KEYWORD.match(text, start, stop)
+    return word.group().upper() if word else b""
 
 
 def _command(text: bytes, other: Command, conforming: bool) -> Command | None:
@@ -83,31 +95,12 @@ def _command(text: bytes, other: Command, conforming: bool) -> Command | None:
     rule = _RULES.get(other.keyword)
     if rule is None:
         return _selection(text, other, conforming)
-    if other.keyword == b"CREATE" and not _tells(text[other.start : other.stop].lower()):
-        # Why a shortcut: a schema is a thousand of these, and the grammar would find nothing.
-        return Command(CommandKind.CREATE, other.start, other.stop, other.keyword)
     symbols = Symbols(text, other.start, other.stop, conforming)
     facts = grammar.parse(rule, symbols.line)
     if facts is None:
         return None
     command = _with_facts(text, other, symbols, facts.as_dict())
     return command and _selection(text, command, conforming)
-
-
-def _tells(lowered: bytes) -> bool:
-    """What the rule of CREATE looks for: something temporary, or an EXECUTE."""
-    return b"temp" in lowered or b"execute" in lowered
-
-
-def _common_execute(found: re.Match[bytes], start: int, stop: int) -> Command:
-    first, last = found.span(1)
-    name = fold_identifier(found.group(1))
-    return Command(CommandKind.EXECUTE, start, stop, b"EXECUTE", name, first, last)
-
-
-def _common_set(found: re.Match[bytes], start: int, stop: int) -> Command:
-    setting, value = found.group(1).lower(), found.string[found.start(2) : stop]
-    return Command(CommandKind.SET, start, stop, b"SET", setting=setting, value=value)
 
 
 def _with_facts(

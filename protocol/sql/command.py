@@ -1,4 +1,6 @@
-"""What classification finds: one Command for each statement of a text.
+"""What classification finds: the commands of a text, one for each of its statements.
+
+Far into a text of very many statements those that say nothing are found together.
 
 Facts only. What follows from them for a client or a backend is decided elsewhere.
 """
@@ -97,11 +99,14 @@ class Command:
     """EXECUTE: "EXPLAIN" or "CREATE TABLE AS" when it is a part of such a statement."""
     copies: str | None = None
     """COPY: "FROM STDIN" or "TO STDOUT"; None if files or programs of the server are read."""
+    count: int = 1
+    """OTHER: of how many statements in a row this speaks; more than one, without a keyword, only
+    far into a text of very many."""
 
 
 @attrs.frozen
 class Classification:
-    """The statements of a text in order: the server sends one CommandComplete for each.
+    """The statements of a text in order: the server sends `count` CommandCompletes for each.
 
     `unsure` means that the server may see other statements, or more in them: what the text did
     must be found out from the server. It is often a text that the server refuses.

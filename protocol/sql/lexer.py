@@ -30,23 +30,37 @@ class TokenKind(IntEnum):
     UNTERMINATED = 10  # a quote or comment that is never closed; always the last token
 
 
+_SLASH: Final = ord("/")
+_TWO: Final = b".."
+_WINDOW_BYTES: Final = 256
+_WINDOW_GROWTH: Final = 16
+
 Token = tuple[TokenKind, int, int]
 """Kind, first byte, byte after the last."""
 
 SPACE: Final = b" \t\n\r\f\v"
 # Why \v: it is space from PostgreSQL 16 on, and a syntax error before.
 
-# Why comments with it, but for nested ones: there may be one on each line. Why a bounded repeat:
-# the engine keeps a record of every round.
-_SPACES: Final = re.compile(rb"(?:[ \t\n\r\f\v]++|--[^\n\r]*+|/\*[^*/]*+\*/){1,256}+")
+# Hazard: a group that is repeated is never possessive here. Before Python 3.11.5 such a repeat goes
+# on from the middle of a round that failed (cpython issue 106052).
+# Why bounded repeats: the engine keeps a record of every round.
+_PLAIN_COMMENT: Final = rb"/\*(?:[^*/]++|\*(?!/)|/(?!\*)){0,256}\*/"
+_NESTED_COMMENT: Final = rb"/\*(?:[^*/]++|\*(?!/)|/(?!\*)|%b){0,256}\*/" % _PLAIN_COMMENT
+# Why comments with it, but for deeply nested ones: there may be one on each line.
+_SPACES: Final = re.compile(rb"(?:[ \t\n\r\f\v]++|--[^\n\r]*+|%b){1,256}" % _NESTED_COMMENT)
+# Within a comment: what does not change how deep it is.
+_COMMENT_REST: Final = re.compile(rb"(?:[^*/]++|\*(?!/)|/(?!\*)|%b){1,256}" % _PLAIN_COMMENT)
 _LINE_END: Final = re.compile(rb"[\n\r]")
-_COMMENT_MARK: Final = re.compile(rb"/\*|\*/")
-_ESCAPE_MARK: Final = re.compile(rb"['\\]")
+COMMENTS_MAX: Final = 20_000
+"""Limit: steps to the end of a comment that holds comments which hold more of them; beyond, it is
+taken for one that is never closed."""
 # A string goes on after a line break; comments of the -- kind may stand in between.
 # Hazard: without the possessive ++ a long run of space would be split in every possible way.
 _CONTINUATION: Final = re.compile(
     rb"(?:[ \t\f\v]++|--[^\n\r]*+)*[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*'"
 )
+# Pieces without anything that needs a second look, one a line.
+_PIECES: Final = re.compile(rb"(?:[ \t\f\v]*+[\n\r][ \t\n\r\f\v]*+'[^'\\]*+'(?!')){1,256}")
 _OPENING: Final = re.compile(
     rb"""
       (?P<string>(?:[eEbBxX]|[uU]&)?')
@@ -104,7 +118,7 @@ def token_at(text: bytes, start: int, conforming: bool) -> Token:
         kind, end = TokenKind.STRING, string_end(text, start, conforming)
     elif group == "quoted":
         kind = TokenKind.QUOTED if inside - start == 1 else TokenKind.UNICODE_QUOTED
-        end = _doubled_quote_end(text, inside, b'"')
+        end = quote_end(text, inside, b'"')
     elif group == "dollar":
         kind, end = TokenKind.STRING, dollar_end(text, start, inside)
     else:
@@ -131,11 +145,17 @@ def line_end(text: bytes, start: int) -> int:
 
 def comment_end(text: bytes, start: int) -> int:
     """Past the comment that opens at start, nested ones included; -1 if it never ends."""
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(text, start):
-        depth += 1 if mark.group() == b"/*" else -1
+    at = start + 2
+    depth = 1
+    for _ in range(COMMENTS_MAX):
+        while rest := _COMMENT_REST.match(text, at):
+            at = rest.end()
+        if at >= len(text):
+            break
+        depth += 1 if text[at] == _SLASH else -1
+        at += 2
         if depth == 0:
-            return mark.end()
+            return at
     return -1
 
 
@@ -145,13 +165,17 @@ def string_end(text: bytes, start: int, conforming: bool) -> int:
     inside = text.index(b"'", start) + 1
     while True:
         if prefix in b"eE" or (prefix == b"'" and not conforming):
-            end = _escaped_string_end(text, inside)
+            end = quote_end(text, inside, b"'", escapes=True)
         elif prefix in b"bBxX":
             # Why: in these a doubled quote is no escape; the second one begins another string.
             end = text.find(b"'", inside) + 1 or -1
         else:
-            end = _doubled_quote_end(text, inside, b"'")
-        continued = _CONTINUATION.match(text, end) if end >= 0 else None
+            end = quote_end(text, inside, b"'")
+        if end < 0:
+            return -1
+        while pieces := _PIECES.match(text, end):
+            end = pieces.end()
+        continued = _CONTINUATION.match(text, end)
         if continued is None:
             return end
         inside = continued.end()
@@ -163,18 +187,22 @@ def dollar_end(text: bytes, start: int, inside: int) -> int:
     return -1 if found < 0 else found + inside - start
 
 
-def _doubled_quote_end(text: bytes, inside: int, quote: bytes) -> int:
-    while (found := text.find(quote, inside)) >= 0:
-        if text[found + 1 : found + 2] != quote:
-            return found + 1
-        inside = found + 2
-    return -1
+def quote_end(text: bytes, inside: int, quote: bytes, escapes: bool = False) -> int:
+    """Past the quote that ends what goes on at inside; -1 if there is none.
 
-
-def _escaped_string_end(text: bytes, inside: int) -> int:
-    while found := _ESCAPE_MARK.search(text, inside):
-        if found.group() == b"\\" or text[found.end() : found.end() + 1] == b"'":
-            inside = found.end() + 1
-        else:
-            return found.end()
-    return -1
+    What is doubled ends nothing, nor does what a backslash precedes where there are `escapes`.
+    """
+    size = _WINDOW_BYTES
+    while True:
+        # Why copies: there may be half a million escapes, and this takes no step for each.
+        window = text[inside : inside + size]
+        if escapes and b"\\" in window:
+            window = window.replace(b"\\\\", _TWO).replace(b"\\" + quote, _TWO)
+        found = window.replace(quote + quote, _TWO).find(quote)
+        rest = inside + size < len(text)
+        # The last byte may be the first of two.
+        if found >= 0 and (found < len(window) - 1 or not rest):
+            return inside + found + 1
+        if not rest:
+            return -1
+        size *= _WINDOW_GROWTH

@@ -68,11 +68,18 @@ _NOTABLE_OPENING: Final = re.compile(
 )
 
 
+PLACES_MAX: Final = 150_000
+"""Limit: a text with more places where a statement may open is not looked at any further."""
+_NO_PLACES: Final = bytes(byte for byte in range(256) if byte not in b";/\n\r")
+
+
 def ordinary_script(text: bytes) -> bool:
     """True only if every statement of text is certainly ordinary, however many there are.
 
     For long texts: a thousand INSERTs in one Query need not be split to be understood.
     """
     if not _opens_ordinarily(text):
+        return False
+    if len(text) > PLACES_MAX and len(text.translate(None, _NO_PLACES)) > PLACES_MAX:
         return False
     return _NOTABLE_OPENING.search(text.lower().decode("latin-1")) is None

@@ -22,46 +22,61 @@ from protocol.sql.lexer import (
     token_at,
     tokens,
 )
+from protocol.sql.stretches import (
+    INSIDE,
+    INSIDE_WITH_ESCAPES,
+    PLAIN,
+    PLAIN_WITH_CREATES,
+    PLAINEST,
+    STRETCH,
+    STRETCH_OF_ESCAPES,
+)
 
 STATEMENTS_MAX: Final = 10_000
 """Limit: a text with more statements is not split any further, and reported as unsure."""
 
+ALONE_MAX: Final = 500
+"""Limit: beyond so many statements, plain ones in a row are found as one span."""
+
+SPANS_MAX: Final = 1_200
+"""Limit: of spans; a text with more of them is not split any further, and reported as unsure."""
+
+STEPS_MAX: Final = 500
+"""Limit: of looks at what hides semicolons (quotes, comments). One look passes many of the plain
+kinds. A text that needs more is not split any further, and reported as unsure."""
+
+COMMENTS_MAX: Final = 30_000
+"""Limit: a text with more of what looks like the beginning of a comment is unsure at once."""
+
+TOKENS_MAX: Final = 4_000
+"""Limit: of tokens in all the CREATEs of a text that may hold semicolons, likewise."""
+
 NESTING_MAX: Final = 10_000
 """Limit: the server itself refuses deeper parentheses (its stacks are exhausted earlier)."""
 
-
 INSIDE_MAX: Final = 10_000
 """Limit: steps to the end of parentheses; each passes a quote, a comment or a parenthesis."""
+
+Span = tuple[int, int, int]
+"""Where the first token begins, where the last one ends, and how many statements that is."""
 
 
 @attrs.frozen
 class Split:
     """Spans of the statements: from the first token to the last, without the semicolon."""
 
-    spans: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
     unsure: bool
 
 
-TOKENS_MAX: Final = 4_000
-"""Limit: a CREATE that may hold semicolons is not looked at any further."""
-
-# What cannot decide anything: other bytes, plain quotes, and what is told from a name at once. Why
-# not after e or E: such a string may have escapes, and so may what continues it on another line.
-# Why a bounded repeat: the engine keeps a record of every round.
-_WORD: Final = rb"A-Za-z0-9_$\x80-\xff"
-_PLAIN: Final = rb"""|(?<![eE])'[^']*'|"[^"]*"|-(?!-)|/(?!\*)"""
-_ESCAPED: Final = (
-    rb"|(?<=[^%b][eE])'[^'\\]*+(?:\\[\x00-\xff][^'\\]*+){0,64}+'(?![ \t\f\v]*+['\n\r\-])" % _WORD
-)
-_DOLLAR: Final = rb"|(?<![%b])\$(?:[0-9]+|\$[^$]*+\$\$(?![%b]))" % (_WORD, _WORD)
-_QUOTED: Final = rb"""|"[^"]*"|-(?!-)|/(?!\*)"""
-_STRETCH: Final = re.compile(rb"""(?:[^'"$;/\-]+%b%b%b){1,256}""" % (_PLAIN, _ESCAPED, _DOLLAR))
-_STRETCH_OF_ESCAPES: Final = re.compile(rb"""(?:[^'"$;/\-]+%b){1,256}""" % _QUOTED)
-# The same between parentheses, which count there.
-_INSIDE: Final = re.compile(rb"""(?:[^'"$()/\-]+%b%b%b){1,256}""" % (_PLAIN, _ESCAPED, _DOLLAR))
-_INSIDE_WITH_ESCAPES: Final = re.compile(rb"""(?:[^'"$()/\-]+%b){1,256}""" % _QUOTED)
+# A trigger executes a function.
+_EXECUTES: Final = re.compile(rb"execute(?!\s+(?:function|procedure)\b)")
 _EMPTY: Final = re.compile(rb";[; \t\n\r\f\v]*")
-_CREATE: Final = re.compile(rb"create(?![A-Za-z0-9_$\x80-\xff])", re.IGNORECASE)
+_HOLDS_SEMICOLONS: Final = re.compile(
+    rb"create(?![A-Za-z0-9_$\x80-\xff])(?![ \t\n\r\f\v]+"
+    rb"(?:database|domain|index|schema|sequence|server|table|temp|temporary|trigger|type|unique|view)\b)",
+    re.IGNORECASE,
+)
 _WORD_BYTES: Final = frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$" + bytes(range(0x80, 0x100))
 )
@@ -75,50 +90,127 @@ _OPENING: Final = ord("(")
 _CLOSING: Final = ord(")")
 
 
+class _Reading:
+    """One run over a text, and what it has cost."""
+
+    __slots__ = ("text", "conforming", "steps", "tokens", "_names", "_nests", "_plain")
+
+    def __init__(self, text: bytes, conforming: bool) -> None:
+        self.text = text
+        self.conforming = conforming
+        self.steps = 0
+        self.tokens = 0
+        # 0 for no, 1 for yes, -1 until somebody asks.
+        self._names = -1
+        self._nests = -1
+        self._plain: re.Pattern[bytes] | None = None
+
+    def limited(self) -> bool:
+        """Whether the limits hold."""
+        if self._names < 0:
+            self._names = names_statements(self.text)
+        return self._names == 0
+
+    def nests(self) -> bool:
+        """Whether a semicolon may be a part of a CREATE."""
+        if self._nests < 0:
+            lowered = self.text.lower()
+            self._nests = b"rule" in lowered or b"atomic" in lowered
+        return self._nests == 1
+
+    def plain(self) -> re.Pattern[bytes]:
+        """What is found together in this text."""
+        if self._plain is None:
+            self._plain = PLAIN_WITH_CREATES if self.limited() else PLAIN
+            if self.nests() or b"temp" in self.text.lower():
+                self._plain = PLAINEST
+        return self._plain
+
+
 def split(text: bytes, conforming: bool = True) -> Split:
-    """The statements of text, at most STATEMENTS_MAX."""
-    spans: list[tuple[int, int]] = []
-    lowered = text.lower()
-    nested = b"rule" in lowered or b"atomic" in lowered
-    at = 0
+    """The statements of text."""
+    reading = _Reading(text, conforming)
+    if text.count(b"--") + text.count(b"/*") > COMMENTS_MAX and reading.limited():
+        return Split((), unsure=True)
+    lowered = b""
+    spans: list[Span] = []
+    count = at = 0
     while True:
+        if conforming and len(spans) >= ALONE_MAX:
+            lowered = lowered or text.lower()
+            start, at, gathered = _gather(lowered, at, reading.plain(), STATEMENTS_MAX - count)
+            if gathered:
+                spans.append((start, at - 1, gathered))
+                count += gathered
         start = skip_space(text, at)
         if start >= len(text):
             return Split(tuple(spans), unsure=False)
         if empty := _EMPTY.match(text, start):
             at = empty.end()
             continue
-        if len(spans) == STATEMENTS_MAX:
+        if (count >= STATEMENTS_MAX or len(spans) >= SPANS_MAX) and reading.limited():
             return Split(tuple(spans), unsure=True)
-        measure = end_of_create if nested and _CREATE.match(text, start) else end_of_statement
-        stop, at, sure = measure(text, start, conforming)
-        spans.append((start, stop))
+        if text[start] in b"cC" and _HOLDS_SEMICOLONS.match(text, start) and reading.nests():
+            stop, at, sure = _end_of_create(reading, start)
+        else:
+            stop, at, sure = _end_of_statement(reading, start)
+        spans.append((start, stop, 1))
+        count += 1
         if not sure:
             return Split(tuple(spans), unsure=True)
 
 
-def end_of_statement(text: bytes, start: int, conforming: bool) -> tuple[int, int, bool]:
+def names_statements(text: bytes) -> bool:
+    """Whether a text may prepare, execute or drop statements by name.
+
+    Then the limits do not hold: such names are the client's own, and must be exchanged.
+    """
+    lowered = text.lower()
+    if b"prepare" in lowered or b"deallocate" in lowered or b"discard" in lowered:
+        return True
+    return b"execute" in lowered and _EXECUTES.search(lowered) is not None
+
+
+def _gather(lowered: bytes, at: int, plain: re.Pattern[bytes], most: int) -> Span:
+    """Plain statements in a row: where they begin, past their last semicolon, how many."""
+    start = at
+    count = 0
+    while count < most and (found := plain.match(lowered, at)):
+        if not count:
+            start = found.start(1)
+        at = found.end()
+        count += 1
+    return (start, at, count)
+
+
+def _end_of_statement(reading: _Reading, start: int) -> tuple[int, int, bool]:
     """Where the last token ends, where the semicolon is (or the text ends), and if that is sure.
 
     Long texts pass here, so this looks only at what may hide a semicolon.
     """
-    stretch = _STRETCH if conforming else _STRETCH_OF_ESCAPES
+    text = reading.text
+    stretch = STRETCH if reading.conforming else STRETCH_OF_ESCAPES
     at = low = start
     content = commented = start  # the end of the last token before the last comment, and its end
-    while at < len(text):
-        if run := stretch.match(text, at):
-            at = run.end()
-            continue
+    while True:
+        run = stretch.match(text, at)
+        at = run.end() if run else at
+        if at >= len(text):
+            break
         byte = text[at]
         if byte == _SEMICOLON:
             break
-        if byte in b"-/":
+        reading.steps += 1
+        if byte in b"-/" and not _begins_comment(text, at):
+            # The stretch was at its bound there.
+            end = at + 1
+        elif byte in b"-/":
             end = at if byte == 0x2D else comment_end(text, at)
             end = skip_space(text, end) if end >= 0 else end
             content, commented = _content_end(text, at, content, commented), end
         else:
-            end = _quote_end(text, low, at, conforming)
-        if end < 0:
+            end = _quote_end(text, low, at, reading.conforming)
+        if end < 0 or reading.steps > STEPS_MAX and reading.limited():
             return (len(text), len(text), False)
         at = low = end
     return (_content_end(text, at, content, commented), at, True)
@@ -129,14 +221,15 @@ def end_of_parentheses(text: bytes, start: int, stop: int, conforming: bool) -> 
 
     Also where that cannot be told, or takes more than INSIDE_MAX steps.
     """
-    stretch = _INSIDE if conforming else _INSIDE_WITH_ESCAPES
+    stretch = INSIDE if conforming else INSIDE_WITH_ESCAPES
     at = low = start
     depth = steps = 0
     while 0 <= at < stop and steps < INSIDE_MAX and depth <= NESTING_MAX:
         steps += 1
-        if run := stretch.match(text, at, stop):
-            at = run.end()
-            continue
+        run = stretch.match(text, at, stop)
+        at = run.end() if run else at
+        if at >= stop:
+            break
         byte = text[at]
         if byte == _OPENING:
             depth += 1
@@ -146,6 +239,8 @@ def end_of_parentheses(text: bytes, start: int, stop: int, conforming: bool) -> 
             at += 1
             if depth == 0:
                 return at
+        elif byte in b"-/" and not _begins_comment(text, at):
+            at += 1
         elif byte in b"-/":
             at = low = skip_space(text, at)
             if text.startswith(b"/*", at):
@@ -154,6 +249,10 @@ def end_of_parentheses(text: bytes, start: int, stop: int, conforming: bool) -> 
         else:
             at = low = _quote_end(text, low, at, conforming)
     return -1
+
+
+def _begins_comment(text: bytes, at: int) -> bool:
+    return text.startswith((b"--", b"/*"), at)
 
 
 def _content_end(text: bytes, at: int, content: int, commented: int) -> int:
@@ -181,15 +280,17 @@ def _quote_end(text: bytes, low: int, at: int, conforming: bool) -> int:
     return -1 if token[0] in (TokenKind.UNTERMINATED, TokenKind.JUNK) else token[2]
 
 
-def end_of_create(text: bytes, start: int, conforming: bool) -> tuple[int, int, bool]:
+def _end_of_create(reading: _Reading, start: int) -> tuple[int, int, bool]:
     """The same for CREATE, which alone may hold semicolons that do not end it."""
+    text = reading.text
     depth = bodies = 0
     stop = start
     before = b""
-    for count, (kind, first, last) in enumerate(tokens(text, start, conforming=conforming)):
+    for kind, first, last in tokens(text, start, conforming=reading.conforming):
         if kind in (TokenKind.UNTERMINATED, TokenKind.DOUBTFUL) or depth > NESTING_MAX:
             return (len(text), len(text), False)
-        if count == TOKENS_MAX:
+        reading.tokens += 1
+        if reading.tokens > TOKENS_MAX and reading.limited():
             return (len(text), len(text), False)
         token = text[first:last].upper() if last - first < 8 else b"?"
         if token == b"(":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol.sql.classify import classify
 from protocol.sql.split import STATEMENTS_MAX
+from trio_pool.customs import CALLS_MAX, changes_settings, names_in, set_locally
 from trio_pool.functions import CODE, MAKES_CODE, Functions
 from trio_pool.relay.hints import PARENTHESES_MAX, code_in, harmless, unknown_calls
 
@@ -36,3 +37,22 @@ def test_what_stands_beyond_all_limits_may_be_anything() -> None:
     text = b"set local a.b = 1; " + b"select 1; " * STATEMENTS_MAX + b"create temp table t ()"
 
     assert set(code_in(classify(text), text)) == {CODE, MAKES_CODE}
+
+
+def test_what_creates_nothing_makes_no_code_whatever_its_length() -> None:
+    text = b"set local a.b = 1; " + b"select 1; " * STATEMENTS_MAX + b"lock t"
+
+    assert classify(text).unsure
+    assert code_in(classify(text), text) == (CODE,)
+
+
+def test_very_many_calls_of_set_config_may_set_anything() -> None:
+    few, many = (
+        b"select " + b", ".join([b"set_config('a.b', 'c', true)"] * count)
+        for count in (10, CALLS_MAX + 1)
+    )
+
+    assert not changes_settings(few)
+    assert set_locally(few) == ({b"a.b"}, ())
+    assert changes_settings(many)
+    assert names_in(many) == {b"a.b"}

@@ -6,7 +6,7 @@ import pytest
 
 from protocol.sql.classify import PARSED_MAX, TOKENS_MAX, Classifier, classify
 from protocol.sql.command import Command, CommandKind
-from protocol.sql.split import INSIDE_MAX
+from protocol.sql.split import ALONE_MAX, INSIDE_MAX, SPANS_MAX, STATEMENTS_MAX
 
 K = CommandKind
 
@@ -451,11 +451,45 @@ def test_without_standard_conforming_strings_a_backslash_escapes_a_quote() -> No
     assert [command.kind for command in found.commands] == [K.OTHER]
 
 
-def test_a_text_of_very_many_statements_is_unsure_rather_than_slow() -> None:
-    found = classify(b"reset a;" * (PARSED_MAX + 1))
+@pytest.mark.parametrize(
+    ("statement", "most"), [(b'reset "a";', PARSED_MAX), (b"reset a;", SPANS_MAX)]
+)
+def test_a_text_of_very_many_statements_is_unsure_rather_than_slow(
+    statement: bytes, most: int
+) -> None:
+    found = classify(statement * (most + 1))
 
     assert found.unsure
-    assert len(found.commands) == PARSED_MAX
+    assert len(found.commands) == most
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"execute a(1);" * (STATEMENTS_MAX + 1), b'reset "a";' * (PARSED_MAX + 1) + b"execute a"],
+)
+def test_no_execute_stands_beyond_the_limits(text: bytes) -> None:
+    found = classify(text)
+
+    assert not found.unsure
+    assert len(found.commands) == text.count(b";") + (not text.endswith(b";"))
+    assert found.commands[-1].name == b"a"
+
+
+def test_ordinary_statements_far_into_a_text_are_found_together_and_counted() -> None:
+    plain = b"insert into t values ('a;b', 1); update t set a = 1;\n"
+    text = plain * ALONE_MAX + b"set a = 1; execute e; " + plain * 2 + b"select 'e'"
+
+    commands = classify(text).commands
+
+    assert sum(command.count for command in commands) == 2 * ALONE_MAX + 7
+    assert len(commands) == ALONE_MAX + 5
+    assert [(command.kind, command.count) for command in commands[ALONE_MAX:]] == [
+        (K.OTHER, ALONE_MAX),
+        (K.SET, 1),
+        (K.EXECUTE, 1),
+        (K.OTHER, 4),
+        (K.OTHER, 1),
+    ]
 
 
 @pytest.mark.parametrize("text", [b"select %s into temp t", b"select %s, 'into temp t'"])

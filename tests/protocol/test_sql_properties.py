@@ -35,7 +35,7 @@ def test_the_quick_split_agrees_with_the_tokens(text: bytes, conforming: bool) -
         else:
             slow[-1] += (start, stop)
 
-    assert list(found.spans) == [(ends[0], ends[-1]) for ends in slow if ends]
+    assert list(found.spans) == [(ends[0], ends[-1], 1) for ends in slow if ends]
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,16 @@ def test_a_table_that_a_function_makes_stays_with_its_client(
         assert pins_of(running) == []
 
 
-def test_a_table_made_beyond_all_limits_stays_with_its_client(pool: StartPool) -> None:
+@pytest.mark.parametrize(
+    "others",
+    [
+        "set work_mem = '5MB';" * STATEMENTS_MAX,
+        f"select 1 where 'a' in ({', '.join(['$$b;$$'] * 100_000)});",
+    ],
+    ids=["statements", "quotes"],
+)
+def test_a_table_made_beyond_all_limits_stays_with_its_client(pool: StartPool, others: str) -> None:
     running = pool(default_pool_size=2)
-    others = "set work_mem = '5MB';" * STATEMENTS_MAX
     with client_of(running) as client, client_of(running) as other:
         client.ask(query(others + "create temp table beyond as select 7 as a"))
         for _ in range(3):

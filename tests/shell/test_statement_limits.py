@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol import frontend
+from protocol.sql.split import STATEMENTS_MAX
 from tests.conftest import StartPool
 from tests.support.pooler import client_of
 
@@ -62,3 +63,22 @@ def test_a_client_that_holds_too_much_text_is_told_which_limit_it_met(pool: Star
     assert any("max_client_prepared_bytes" in str(field) for field in told)
     with client_of(running) as other:
         assert other.rows("select 1") == [("1",)]
+
+
+def test_a_script_of_very_many_statements_names_what_its_client_prepared(pool: StartPool) -> None:
+    running = pool(default_pool_size=2)
+    plain = "select 'a;b'; " * (STATEMENTS_MAX // 2)
+    script = f"prepare far as select 7; {plain} execute far; {plain} deallocate far; {plain}"
+    with client_of(running) as client, client_of(running) as other:
+        client.ask(frontend.query(b"prepare near as select 1"))
+        replies = client.ask(
+            frontend.query(script.encode() + b"execute near; prepare far as select 8")
+        )
+
+        tags = [reply[1] for reply in replies if reply[0] == "C"]
+        assert len(tags) == 3 * (STATEMENTS_MAX // 2) + 5
+        assert replies[-1][0] == "Z"
+        for _ in range(3):
+            assert "26000" in str(other.ask(frontend.query(b"execute far")))
+            assert client.rows("execute far") == [("8",)]
+            assert client.rows("execute near") == [("1",)]

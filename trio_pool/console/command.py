@@ -45,7 +45,7 @@ class Command:
 
 def commands(text: bytes) -> list[Command]:
     """The commands of a text, in order; none for blanks and comments."""
-    return [_command(text[start:stop]) for start, stop in split(text).spans]
+    return [_command(text[start:stop]) for start, stop, _ in split(text).spans]
 
 
 def _command(text: bytes) -> Command:

@@ -157,8 +157,8 @@ def _plan_commands(planning: _Planning, commands: Sequence[Command]) -> bool:
     for command in commands:
         refused = _say_instead(planning, command)
         if refused or command.name is None or command.kind not in _NAMED:
-            planning.plan.deeds.append(None)
-            planning.plan.aliases.append(None)
+            planning.plan.deeds += [None] * command.count
+            planning.plan.aliases += [None] * command.count
             while len(planning.plan.deeds) in planning.plan.hidden:
                 planning.plan.deeds.append(None)
                 planning.plan.aliases.append(None)

@@ -121,14 +121,21 @@ def _makes_code(found: Classification, text: bytes) -> bool:
     """Whether a text makes something that other statements may set off later."""
     return any(
         command.kind is CommandKind.CREATE
-        and _CODE_WORDS.search(text, command.start, command.stop) is not None
+        and _names_code(text[command.start : command.stop].lower())
         for command in found.commands
     )
 
 
-_CODE_WORDS: Final = re.compile(
-    rb"\b(?:function|procedure|trigger|rule|policy|view)\b", re.IGNORECASE
-)
+def _names_code(lowered: bytes) -> bool:
+    """Whether what a CREATE makes may be code."""
+    # Why the words first: a search for any of them looks at every byte.
+    return (
+        any(word in lowered for word in _KINDS_OF_CODE) and _CODE_WORDS.search(lowered) is not None
+    )
+
+
+_KINDS_OF_CODE: Final = (b"function", b"procedure", b"trigger", b"rule", b"policy", b"view")
+_CODE_WORDS: Final = re.compile(rb"\b(?:%b)\b" % b"|".join(_KINDS_OF_CODE))
 
 
 def code_in(found: Classification, text: bytes) -> tuple[str, ...]:
@@ -136,13 +143,15 @@ def code_in(found: Classification, text: bytes) -> tuple[str, ...]:
 
     What is not understood may be any of them.
     """
-    calls: set[str] = {MAKES_CODE} if found.unsure or _makes_code(found, text) else set()
+    calls: set[str] = {MAKES_CODE} if _makes_code(found, text) else set()
     if found.unsure:
         calls.add(CODE)
+        if b"create" in text.lower():
+            calls.add(MAKES_CODE)
     for command in found.commands:
         if command.kind is CommandKind.DO:
             calls.add(CODE)
-        elif command.kind is CommandKind.CALL:
+        elif command.kind is CommandKind.CALL and CODE not in calls:
             lowered = text[command.start : command.stop].lower().decode("latin-1")
             calls.update(_called(lowered))
     return tuple(calls)

@@ -37,10 +37,13 @@ QUESTION: Final = (
 _MADE_BY: Final = {CommandKind.LISTEN: LISTEN, CommandKind.LOAD: LOAD}
 _LOCKS: Final = re.compile(rb"\bpg_(?:try_)?advisory_lock(?:_shared)?\b", re.IGNORECASE)
 _SEQUENCES: Final = re.compile(rb"\b(?:currval|lastval)\b")
-_INTO_TEMPORARY: Final = re.compile(
-    rb"\binto\s+(?:(?:local|global)\s+)?temp(?:orary)?\b", re.IGNORECASE
-)
+# Why it looks back from behind the word: a search that begins with letters is ten times as fast.
+_INTO_TEMPORARY: Final = re.compile(rb"into(?<=\binto)\s+(?:(?:local|global)\s+)?temp(?:orary)?\b")
 _TEMPORARY: Final = re.compile(rb"\btemp(?:orary)?\b", re.IGNORECASE)
+
+
+# Without one of these in a text nothing is found by words.
+_WORDS: Final = ("temp", "advisory_lock", "currval", "lastval")
 
 
 def pins_of_words(text: bytes) -> Reasons:
@@ -58,8 +61,13 @@ def pins_of_words(text: bytes) -> Reasons:
 
 def pins_of(found: Classification, text: bytes) -> Reasons:
     """The pins that the commands of a text need."""
-    reasons = list(pins_of_words(text)) if found.unsure else []
+    # Why at once: a statement needs no look of its own where the text holds none of the words.
+    seen = text.lower().decode("latin-1")
+    speaks = any(word in seen for word in _WORDS)
+    reasons = list(pins_of_words(text)) if found.unsure and speaks else []
     for command in found.commands:
+        if not speaks and not command.hold and command.kind not in _MADE_BY:
+            continue
         reasons += [reason for reason in pins_of_command(command, text) if reason not in reasons]
     return tuple(reasons)
 

@@ -29,5 +29,9 @@ def test_a_whole_request_is_known_by_the_same_numbers() -> None:
         BackendTag.DATA_ROW,
         BackendTag.PARSE_COMPLETE,
     )
+    assert (whole._COMMAND_COMPLETE, whole._ROW_DESCRIPTION) == (
+        BackendTag.COMMAND_COMPLETE,
+        BackendTag.ROW_DESCRIPTION,
+    )
     assert whole._IDLE == TransactionStatus.IDLE
     assert (flow.FINISH, len(flow.FINISH)) == (whole._FINISH, whole._FINISH_BYTES)

@@ -16,7 +16,7 @@ from protocol.framing import after_alike, name_end
 from protocol.ledger import Owed
 from trio_pool.relay.hints import harmless
 from trio_pool.relay.naming import own_unnamed_first
-from trio_pool.relay.state import BackendState, Relay
+from trio_pool.relay.state import NO_STATEMENTS, BackendState, Relay
 from trio_pool.statements import Statement
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ _BIND: Final = 0x42
 _PARSE: Final = 0x50
 _QUERY: Final = 0x51
 _DATA_ROW: Final = 0x44
+_COMMAND_COMPLETE: Final = 0x43
+_ROW_DESCRIPTION: Final = 0x54
 _PARSE_COMPLETE: Final = 0x31
 _IDLE: Final = 0x49
 # How the tags begin that are watched (replies.watch_tag).
@@ -43,9 +45,6 @@ _BINDS: Final = [b"B" + length.to_bytes(4, "big") + b"\0" for length in range(_B
 
 _PARSED_AND_BOUND: Final = b"1\0\0\0\x042\0\0\0\x04"
 _BOUND: Final = b"2\0\0\0\x04"
-# With a short length, as nearly all.
-_DESCRIBED: Final = b"T\0\0"
-_COMPLETE: Final = b"C\0\0\0"
 _NO_DATA: Final = b"n\0\0\0\x04"
 _READY: Final = b"Z\0\0\0\x05"
 _READY_BYTES: Final = 6
@@ -64,12 +63,15 @@ def take_request(relay: Relay, backend: BackendState, chunk: bytes) -> bool:
         return False
     if pipeline.owed.head is not None or pipeline.skipping or pipeline.copying_in:
         return False
-    if relay.portals or relay.stale or relay.settings_suspect or relay.redoing:
+    if relay.portals or relay.stale is not NO_STATEMENTS or relay.settings_suspect:
         return False
     if relay.up_passing or relay.up_dropping or relay.hold is not None or relay.goodbye:
         return False
+    if relay.redoing:
+        # All of this segment is to be said again.
+        return False
     fresh = pipeline.status == _IDLE and not pipeline.segment_open
-    if relay.redo and not fresh:
+    if not fresh and relay.redo:
         return False
     if tag == _QUERY:
         taken = _take_query(relay, backend, chunk, end)
@@ -180,23 +182,27 @@ def _answered(relay: Relay, backend: BackendState, parse: Owed | None, chunk: by
 
 def _ends(chunk: bytes, position: i64, end: i64) -> bool:
     """Whether a description, rows, one CommandComplete and ReadyForQuery are all there is."""
-    if chunk[position : position + 5] == _NO_DATA:
-        position += 5
-    elif chunk[position : position + 3] == _DESCRIBED and position + 5 < end:
+    # Why byte by byte: compiled, a slice costs as much as twelve looks; interpreted, as three.
+    # Why no look at lengths below four: what they lead to is none of the messages that follow here.
+    if chunk[position] == _ROW_DESCRIPTION:
+        if chunk[position + 1] != 0 or chunk[position + 2] != 0:
+            return False
         high: i64 = chunk[position + 3]
         length: i64 = chunk[position + 4]
         length += high << 8
-        if length < 4:
-            return False
         position += 1 + length
+    elif chunk[position : position + 5] == _NO_DATA:
+        position += 5
     if position + _END_BYTES_MIN > end:
         return False
     if chunk[position] == _DATA_ROW:
         position = after_alike(chunk, position)
         if position + _END_BYTES_MIN > end:
             return False
-    if chunk[position : position + 4] != _COMPLETE or chunk[position + 5] == _D:
+    if chunk[position] != _COMMAND_COMPLETE or chunk[position + 5] == _D:
+        return False
+    if chunk[position + 1] != 0 or chunk[position + 2] != 0 or chunk[position + 3] != 0:
         return False
     length = chunk[position + 4]
     ready = position + 1 + length
-    return ready == end - _READY_BYTES and chunk[ready : ready + 5] == _READY
+    return ready == end - _READY_BYTES and chunk[ready : end - 1] == _READY

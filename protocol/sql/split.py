@@ -35,6 +35,9 @@ from protocol.sql.stretches import (
 STATEMENTS_MAX: Final = 10_000
 """Limit: a text with more statements is not split any further, and reported as unsure."""
 
+STATEMENTS_WITH_NAMES_MAX: Final = 100_000
+"""The same for a text that speaks of prepared statements, for which no other limit holds."""
+
 ALONE_MAX: Final = 500
 """Limit: beyond so many statements, plain ones in a row are found as one span."""
 
@@ -148,7 +151,8 @@ def split(text: bytes, conforming: bool = True) -> Split:
         if empty := _EMPTY.match(text, start):
             at = empty.end()
             continue
-        if (count >= STATEMENTS_MAX or len(spans) >= SPANS_MAX) and reading.limited():
+        many = count >= STATEMENTS_MAX or len(spans) >= SPANS_MAX
+        if many and (count >= STATEMENTS_WITH_NAMES_MAX or reading.limited()):
             return Split(tuple(spans), unsure=True)
         if text[start] in b"cC" and _HOLDS_SEMICOLONS.match(text, start) and reading.nests():
             stop, at, sure = _end_of_create(reading, start)

@@ -6,7 +6,14 @@ import pytest
 
 from protocol.sql.classify import PARSED_MAX, TOKENS_MAX, Classifier, classify
 from protocol.sql.command import Command, CommandKind
-from protocol.sql.split import ALONE_MAX, INSIDE_MAX, SPANS_MAX, STATEMENTS_MAX
+from protocol.sql.split import (
+    ALONE_MAX,
+    INSIDE_MAX,
+    SPANS_MAX,
+    STATEMENTS_MAX,
+    STATEMENTS_WITH_NAMES_MAX,
+    split,
+)
 
 K = CommandKind
 
@@ -473,6 +480,13 @@ def test_no_execute_stands_beyond_the_limits(text: bytes) -> None:
     assert not found.unsure
     assert len(found.commands) == text.count(b";") + (not text.endswith(b";"))
     assert found.commands[-1].name == b"a"
+
+
+def test_there_is_a_limit_to_the_statements_of_every_text() -> None:
+    found = split(b"execute a;" * (STATEMENTS_WITH_NAMES_MAX + 1))
+
+    assert found.unsure
+    assert len(found.spans) == STATEMENTS_WITH_NAMES_MAX
 
 
 def test_ordinary_statements_far_into_a_text_are_found_together_and_counted() -> None:

@@ -35,8 +35,6 @@ _LARGE: Final = frozenset(
         FrontendTag.PASSWORD,
     }
 )
-# Names are looked through so far before they are searched.
-_SHORT_NAME_BYTES: Final = 12
 _SMALL: Final = frozenset(
     {
         FrontendTag.CLOSE,
@@ -94,6 +92,8 @@ def check_backend_header(tag: int, length: int) -> None:
 _INTERPRETED: Final = hasattr(check_backend_header, "__code__")
 # Where no more is left a loop is the quickest in any form.
 _FEW_BYTES: Final = 512
+# Names are looked through so far before they are searched.
+_LOOKED_THROUGH_BYTES: Final = 1 if _INTERPRETED else 12
 
 
 def after_alike(chunk: bytes, position: i64) -> i64:
@@ -165,12 +165,12 @@ class FrameReader:
 def name_end(data: bytes, start: int, stop: int) -> int:
     """Where the NUL is that ends the name at `start`; -1 if there is none before `stop`.
 
-    Why looked at one by one first: most names are empty or short, and to call for a search costs,
-    compiled, as much as fifty looks.
+    Why looked at one by one first: most names are empty or short, and to call for a search costs
+    as much as fifty looks, compiled, and as much as two where this is interpreted.
     """
     place: i64 = start
     # Why not min: compiled, for three numbers it is a call.
-    end: i64 = start + _SHORT_NAME_BYTES
+    end: i64 = start + _LOOKED_THROUGH_BYTES
     end = min(end, stop)
     end = min(end, len(data))
     while place < end:

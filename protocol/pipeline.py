@@ -68,7 +68,7 @@ class Pipeline:
     def quiet(self) -> bool:
         """Nothing is owed and nothing is half done: the backend may change hands."""
         return (
-            not self.owed
+            self.owed.head is None
             and not self.segment_open
             and not self.skipping
             and not self.copying_in

@@ -143,11 +143,11 @@ def code_in(found: Classification, text: bytes) -> tuple[str, ...]:
 
     What is not understood may be any of them.
     """
-    calls: set[str] = {MAKES_CODE} if _makes_code(found, text) else set()
+    calls: set[str] = set()
     if found.unsure:
         calls.add(CODE)
-        if b"create" in text.lower():
-            calls.add(MAKES_CODE)
+    if b"create" in text.lower() if found.unsure else _makes_code(found, text):
+        calls.add(MAKES_CODE)
     for command in found.commands:
         if command.kind is CommandKind.DO:
             calls.add(CODE)

@@ -96,7 +96,7 @@ MUTATIONS: Final = (
     Mutation(
         "a backend is released one message early",
         _PIPELINE,
-        "            not self.owed\n            and not self.segment_open\n",
+        "            self.owed.head is None\n            and not self.segment_open\n",
         "            len(self.owed) < 2\n            and not self.segment_open\n",
         ("tests/shell/test_departures.py",),
     ),
